@@ -1,0 +1,439 @@
+"""What the parts of the core say to each other: control words, translation requests, traps, events, RVFI.
+
+One file, because every part names these types and none owns them.
+"""
+
+from amaranth.lib import data, enum, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import CoreConfig
+
+
+class Privilege(enum.Enum, shape=2):
+    """Privilege modes (Privileged 1.2)."""
+
+    USER = 0
+    SUPERVISOR = 1
+    MACHINE = 3
+
+
+class Unit(enum.Enum, shape=3):
+    """Who produces an instruction's result, and so when: ALU at the end of X, all others at the end of M."""
+
+    ALU = 0
+    BRANCH = 1
+    MEMORY = 2
+    MULTIPLY = 3
+    DIVIDE = 4
+    CSR = 5
+    SYSTEM = 6
+
+
+class AluOp(enum.Enum, shape=6):
+    """ALU operations; `word` selects the 32-bit form where there is one. Compares also drive `condition`."""
+
+    ADD = 0
+    SUB = 1
+    SLL = 2
+    SLT = 3
+    SLTU = 4
+    XOR = 5
+    SRL = 6
+    SRA = 7
+    OR = 8
+    AND = 9
+    # compare only: the branch conditions
+    EQ = 10
+    NE = 11
+    GE = 12
+    GEU = 13
+    # Zba (add_uw is `ADD` with the operand zero-extended)
+    SH1ADD = 16
+    SH2ADD = 17
+    SH3ADD = 18
+    ADD_UW = 19
+    SH1ADD_UW = 20
+    SH2ADD_UW = 21
+    SH3ADD_UW = 22
+    SLLI_UW = 23
+    # Zbb
+    ANDN = 24
+    ORN = 25
+    XNOR = 26
+    CLZ = 27
+    CTZ = 28
+    CPOP = 29
+    MAX = 30
+    MAXU = 31
+    MIN = 32
+    MINU = 33
+    SEXT_B = 34
+    SEXT_H = 35
+    ZEXT_H = 36
+    ROL = 37
+    ROR = 38
+    ORC_B = 39
+    REV8 = 40
+    # Zbs
+    BCLR = 41
+    BEXT = 42
+    BINV = 43
+    BSET = 44
+    # move the second operand (LUI)
+    PASS_B = 45
+
+
+class OperandA(enum.Enum, shape=1):
+    """First ALU operand. LUI uses PASS_B and reads no register."""
+
+    RS1 = 0
+    PC = 1
+
+
+class OperandB(enum.Enum, shape=2):
+    """Second ALU operand. LENGTH is the instruction's 2 or 4: the link value of JAL and JALR is PC + LENGTH."""
+
+    RS2 = 0
+    IMMEDIATE = 1
+    LENGTH = 2
+
+
+class Branch(enum.Enum, shape=2):
+    """Control transfer kinds. CONDITIONAL is taken when the ALU's `condition` holds."""
+
+    NONE = 0
+    CONDITIONAL = 1
+    JAL = 2
+    JALR = 3
+
+
+class Memory(enum.Enum, shape=3):
+    """Memory access kinds."""
+
+    NONE = 0
+    LOAD = 1
+    STORE = 2
+    LOAD_RESERVED = 3
+    STORE_CONDITIONAL = 4
+    AMO = 5
+
+
+class AmoOp(enum.Enum, shape=4):
+    """Atomic read-modify-write operations."""
+
+    SWAP = 0
+    ADD = 1
+    XOR = 2
+    AND = 3
+    OR = 4
+    MIN = 5
+    MAX = 6
+    MINU = 7
+    MAXU = 8
+
+
+class MulOp(enum.Enum, shape=2):
+    """Multiply: low half, or high half by signedness of (rs1, rs2)."""
+
+    MUL = 0
+    MULH = 1
+    MULHSU = 2
+    MULHU = 3
+
+
+class DivOp(enum.Enum, shape=2):
+    """Divide and remainder."""
+
+    DIV = 0
+    DIVU = 1
+    REM = 2
+    REMU = 3
+
+
+class CsrOp(enum.Enum, shape=2):
+    """CSR access. For SET and CLEAR with rs1 = x0 (or uimm = 0) the decoder gives READ: no write, no write check."""
+
+    READ = 0
+    WRITE = 1
+    SET = 2
+    CLEAR = 3
+
+
+class System(enum.Enum, shape=4):
+    """Instructions executed at the commit point that are no CSR access."""
+
+    NONE = 0
+    ECALL = 1
+    EBREAK = 2
+    MRET = 3
+    SRET = 4
+    WFI = 5
+    FENCE = 6
+    FENCE_I = 7
+    SFENCE_VMA = 8
+
+
+class Control(data.Struct):
+    """What the decoder says of one instruction. Every field of an illegal instruction but `illegal` is don't care."""
+
+    illegal: 1
+    unit: Unit
+    rd: 5  # 0 where nothing is written
+    rs1: 5  # 0 where nothing is read
+    rs2: 5
+    word: 1  # 32-bit operation: result sign-extended from bit 31 (ALU, multiply, divide)
+    alu: AluOp
+    operand_a: OperandA
+    operand_b: OperandB
+    branch: Branch
+    memory: Memory
+    size: 2  # log2 of bytes, memory accesses
+    unsigned: 1  # zero-extended load
+    amo: AmoOp
+    mul: MulOp
+    div: DivOp
+    csr: CsrOp
+    csr_immediate: 1  # the operand is uimm (in the rs1 field, zero-extended) and not rs1's value
+    system: System
+    compressed: 1  # the instruction is two bytes long
+
+
+class Cause(enum.Enum, shape=4):
+    """Exception codes (Privileged table 3.6)."""
+
+    FETCH_MISALIGNED = 0
+    FETCH_ACCESS = 1
+    ILLEGAL = 2
+    BREAKPOINT = 3
+    LOAD_MISALIGNED = 4
+    LOAD_ACCESS = 5
+    STORE_MISALIGNED = 6
+    STORE_ACCESS = 7
+    ECALL_U = 8
+    ECALL_S = 9
+    ECALL_M = 11
+    FETCH_PAGE = 12
+    LOAD_PAGE = 13
+    STORE_PAGE = 15
+
+
+# --- translation -----------------------------------------------------------------------------------------------------
+
+
+class Access(enum.Enum, shape=2):
+    """Why an address is translated. AMO and SC count as STORE (their faults are store faults)."""
+
+    FETCH = 0
+    LOAD = 1
+    STORE = 2
+
+
+class Space(enum.Enum, shape=2):
+    """Which addresses a TLB entry maps: Sv39, or physical ones, whose PMP result depends on the mode."""
+
+    TRANSLATED = 0
+    BARE_SU = 1
+    BARE_M = 2
+
+
+class TranslationContext(data.Struct):
+    """The state a translation depends on, for one access: fetch uses the current mode, data the effective one (MPRV)."""
+
+    privilege: Privilege
+    sv39: 1  # satp.MODE = 8; ignored in M-mode
+    asid: 16
+    root: 44  # satp.PPN
+    sum: 1
+    mxr: 1
+
+
+def walk_request_layout() -> data.StructLayout:
+    """A translation that the TLB could not give: a 64-bit address, why, and in which context."""
+    return data.StructLayout({"va": 64, "access": Access, "context": TranslationContext})
+
+
+def tlb_entry_layout(config: CoreConfig) -> data.StructLayout:
+    """One 4 KiB translation, as kept in a TLB.
+
+    The permissions already hold PTE, A/D, PMP and PMA together: a lookup that is denied is sent to the walker, which
+    finds out which fault it is. `read`, `write` (with D set), `execute`; `execute_readable` serves MXR.
+    `mixed`: PMP does not treat the page as one; the lookup must not hit, every access goes through the walker.
+    """
+    return data.StructLayout(
+        {
+            "valid": 1,
+            "space": Space,
+            "vpn": 27,
+            "asid": 16,
+            "is_global": 1,
+            "superpage": 1,
+            "ppn": config.ppn_width,
+            "user": 1,
+            "read": 1,
+            "write": 1,
+            "execute": 1,
+            "execute_readable": 1,
+            "cacheable": 1,
+            "mixed": 1,
+        }
+    )
+
+
+def walk_response_layout(config: CoreConfig) -> data.StructLayout:
+    """The walker's answer: a fault with its cause, or the entry (for `mixed` pages it serves this one access only)."""
+    return data.StructLayout({"fault": 1, "cause": Cause, "entry": tlb_entry_layout(config)})
+
+
+class WalkerMemory(wiring.Signature):
+    """The walker's way to page tables, through the data cache (`Out` on the walker).
+
+    Members
+    -------
+    valid : Out(1)
+        Held with the fields below until `done`.
+    set_bits : Out(1)
+        0: read the doubleword. 1: atomically: if it still equals `expected`, OR `bits` into it, else leave it.
+    address : Out(pa_width)
+        Physical address, aligned to 8.
+    expected, bits : Out(64)
+        For `set_bits`.
+    done : In(1)
+        The access is over.
+    data : In(64)
+        The doubleword as it was before.
+    error : In(1)
+        The bus refused it: an access fault of the original kind.
+    """
+
+    def __init__(self, config: CoreConfig):
+        super().__init__(
+            {
+                "valid": Out(1),
+                "set_bits": Out(1),
+                "address": Out(config.pa_width),
+                "expected": Out(64),
+                "bits": Out(64),
+                "done": In(1),
+                "data": In(64),
+                "error": In(1),
+            }
+        )
+
+
+class SfenceRequest(data.Struct):
+    """SFENCE.VMA operands. Also used with both flags 0 (flush all) after PMP writes, then with `all_spaces`."""
+
+    by_address: 1
+    by_asid: 1
+    all_spaces: 1  # bare entries too (PMP changed)
+    va: 64
+    asid: 16
+
+
+# --- traps and CSRs --------------------------------------------------------------------------------------------------
+
+
+class TrapRequest(data.Struct):
+    """A trap taken at the commit point."""
+
+    valid: 1
+    interrupt: 1
+    cause: 6  # mcause without the interrupt bit
+    epc: 64
+    tval: 64
+
+
+def events_layout() -> data.StructLayout:
+    """One bit an event, in the cycle it happens; numbered by position for mhpmevent (1 is the first)."""
+    return data.StructLayout(
+        {
+            "icache_miss": 1,
+            "dcache_miss": 1,
+            "itlb_miss": 1,
+            "dtlb_miss": 1,
+            "branch": 1,  # a conditional branch or indirect jump retires
+            "branch_miss": 1,
+            "load": 1,
+            "store": 1,
+            "stall_frontend": 1,
+            "stall_hazard": 1,
+            "stall_memory": 1,
+            "dcache_writeback": 1,
+        }
+    )
+
+
+# --- coherence -------------------------------------------------------------------------------------------------------
+
+
+class Probe(enum.Enum, shape=1):
+    """What a coherent reader or writer wants of the data cache for one line."""
+
+    CLEAN = 0  # memory must hold the newest data: a DMA read, an instruction fetch
+    FLUSH = 1  # and the cache must not keep the line: a DMA write
+
+
+class ProbeSignature(wiring.Signature):
+    """Asks the data cache about one line (`Out` on the asker).
+
+    A FLUSH holds the line away from the cache until `release`: the asker's write must reach memory first.
+
+    Members
+    -------
+    valid, kind, address : Out
+        Held until `done`; the address is a physical one, of the line (low 6 bits 0).
+    done : In(1)
+        Memory is up to date for this line.
+    release : Out(1)
+        One cycle: the write that followed a FLUSH has reached memory.
+    """
+
+    def __init__(self, config: CoreConfig):
+        super().__init__(
+            {
+                "valid": Out(1),
+                "kind": Out(Probe),
+                "address": Out(config.pa_width),
+                "done": In(1),
+                "release": Out(1),
+            }
+        )
+
+
+# --- RVFI ------------------------------------------------------------------------------------------------------------
+
+
+class Rvfi(wiring.Signature):
+    """The RISC-V Formal Interface, one channel, NRET = 1, ILEN = 32, XLEN = 64, with the CSR write of the instruction.
+
+    Names are the interface's without the `rvfi_` prefix; `csr_*` (ours) report the CSR an instruction accessed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "valid": Out(1),
+                "order": Out(64),
+                "insn": Out(32),
+                "trap": Out(1),
+                "halt": Out(1),
+                "intr": Out(1),
+                "mode": Out(2),
+                "ixl": Out(2),
+                "rs1_addr": Out(5),
+                "rs2_addr": Out(5),
+                "rs1_rdata": Out(64),
+                "rs2_rdata": Out(64),
+                "rd_addr": Out(5),
+                "rd_wdata": Out(64),
+                "pc_rdata": Out(64),
+                "pc_wdata": Out(64),
+                "mem_addr": Out(64),
+                "mem_rmask": Out(8),
+                "mem_wmask": Out(8),
+                "mem_rdata": Out(64),
+                "mem_wdata": Out(64),
+                "cause": Out(64),  # ours: mcause value where trap or intr
+                "tval": Out(64),  # ours
+            }
+        )
