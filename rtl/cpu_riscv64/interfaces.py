@@ -237,7 +237,7 @@ class Space(enum.Enum, shape=2):
 
 
 class TranslationContext(data.Struct):
-    """The state a translation depends on, for one access: fetch uses the current mode, data the effective one (MPRV)."""
+    """The state a translation depends on: the current mode for fetches, the effective one (MPRV) for data."""
 
     privilege: Privilege
     sv39: 1  # satp.MODE = 8; ignored in M-mode
