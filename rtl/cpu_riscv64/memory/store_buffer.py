@@ -108,9 +108,7 @@ class StoreBuffer(wiring.Component):
             same_line = dwords[i][3:] == self.line
             same_set = dwords[i][3:9] == self.line[:6]
             with m.If(valid[i] | just_written[i]):
-                m.d.comb += conflicts[i].eq(
-                    (dwords[i][:9] == self.query_index) & (masks[i] & self.query_mask).any()
-                )
+                m.d.comb += conflicts[i].eq((dwords[i][:9] == self.query_index) & (masks[i] & self.query_mask).any())
             with m.If(self.line_found & same_line):
                 m.d.sync += [hit[i].eq(1), ways[i].eq(self.line_way)]
             with m.If(self.line_lost & same_set & (ways[i] == self.line_way)):
