@@ -38,7 +38,9 @@ def _runs(mask: int) -> list[slice]:
 
 
 class CsrFile(wiring.Component):
-    """CSRs of an M/S/U hart with Sstc and PMP (Privileged 1.12, chapters 2 to 4; table: `python -m rtl.cpu_riscv64.csr.table`).
+    """CSRs of an M/S/U hart with Sstc and PMP (Privileged 1.12, chapters 2 to 4).
+
+    `python -m rtl.cpu_riscv64.csr.table` prints what there is.
 
     State changes at the clock edge that ends a cycle with `commit`, `trap.valid`, `mret` or `sret`; at most one of them
     may be set in a cycle, and `commit` does nothing where `illegal`.
@@ -59,7 +61,7 @@ class CsrFile(wiring.Component):
     read_data : Out(64)
         The value before the write.
     illegal : Out(1)
-        The access raises an illegal-instruction exception: no such CSR, mode too low, read-only, or a guard of the table.
+        The access raises an illegal-instruction exception: no such CSR, mode too low, read-only, or a guard.
     flush : Out(1)
         The write changes translation or protection, or a counter: instructions behind it must be fetched again.
     pmp_written : Out(1)
@@ -172,7 +174,7 @@ class CsrFile(wiring.Component):
         }
 
         # --- what is accessed ------------------------------------------------------------------------------------
-        exists, allowed, changes_fetch, to_counter, old = Signal(), Signal(), Signal(), Signal(), Signal(64)
+        exists, allowed, changes_fetch, old = Signal(), Signal(), Signal(), Signal(64)
         writes = Signal()
         m.d.comb += [counters.number.eq(self.address[:5]), allowed.eq(1)]
         with m.If(self.access):

@@ -284,7 +284,7 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
         Csr(
             "mhpmcounter",
             0xB03,
-            f"event counters; those from {counters} on are always 0",
+            f"event counters; from {counters} on always 0",
             Source.COUNTER,
             _WHOLE,
             flush=True,
@@ -294,7 +294,7 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
         Csr(
             "mhpmevent",
             0x323,
-            f"event that mhpmcounter counts: 0 none, 1..{last_event} as in events_layout(); those from {counters} on are always 0",
+            f"what mhpmcounter counts: 0 none, 1..{last_event} as in events_layout(); from {counters} on always 0",
             Source.COUNTER,
             (Field("", 0, last_event.bit_length(), f"0..{last_event}; a greater value is taken as 0", stored=False),),
             count=29,
