@@ -53,5 +53,4 @@ class Registers(RegisterFile, size=memory_map.PLIC.size, access_bytes=(4,)):
         doc="read: takes the pending source of highest priority (lowest number first; 0: none); write: completes it",
         array=(Array(CONTEXTS, 0x1000),),
         volatile=True,
-        fields={"source": Field(0, 10)},
     )
