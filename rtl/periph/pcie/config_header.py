@@ -69,7 +69,9 @@ class Identity:
             if bar.wide and number + 1 in self.bars:
                 raise ValueError(f"BAR {number} is 64 bits wide and takes the place of BAR {number + 1}")
         if self.capabilities_pointer and self.capabilities_pointer not in range(HEADER_END, 0x100, 4):
-            raise ValueError(f"capabilities_pointer must be a multiple of 4 from 0x40, not {self.capabilities_pointer:#x}")
+            raise ValueError(
+                f"capabilities_pointer must be a multiple of 4 from 0x40, not {self.capabilities_pointer:#x}"
+            )
 
 
 HOST_BRIDGE = Identity(vendor_id=0x1B36, device_id=0x0008, class_code=0x06_00_00)
