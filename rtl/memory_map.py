@@ -1,4 +1,4 @@
-"""Addresses, sizes and interrupt numbers: QEMU's `virt` machine (hw/riscv/virt.c, `info mtree`, the device tree it dumps).
+"""Addresses, sizes and interrupt numbers: those of QEMU's `virt` machine (`info mtree`, the device tree it dumps).
 
 The one place that knows them. The interconnect decodes from it, the device tree and the reference pages are printed
 from it, and the kernel's system description imports it.
@@ -18,7 +18,7 @@ PLIC_SOURCES = 96
 class Region:
     """A range of physical addresses.
 
-    base, size   bytes; a size is a power of two and the base a multiple of it, or the region is several such windows
+    base, size   bytes
     doc          one line for the reference page
     """
 
@@ -34,18 +34,6 @@ class Region:
 
     def __contains__(self, address: int) -> bool:
         return self.base <= address < self.end
-
-    def windows(self) -> tuple[tuple[int, int], ...]:
-        """The region as naturally aligned power-of-two (base, size) windows, lowest first: what a decoder compares."""
-        parts = []
-        base = self.base
-        while base < self.end:
-            size = 1 << ((self.end - base).bit_length() - 1)
-            if base:
-                size = min(size, base & -base)
-            parts.append((base, size))
-            base += size
-        return tuple(parts)
 
 
 BOOT_ROM = Region("boot_rom", 0x1000, 0xF000, "reset vector, fw_dynamic information")
