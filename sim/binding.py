@@ -86,6 +86,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "console_pending": (c_uint64, [c_void_p]),
     "memory_read": (c_int, [c_void_p, c_uint64, c_char_p, c_uint64]),
     "memory_write": (c_int, [c_void_p, c_uint64, c_char_p, c_uint64]),
+    "set_boot_rom": (c_int, [c_void_p, c_char_p, c_uint64]),
     "until": (None, [c_void_p, c_char_p, c_uint64]),
     "watch_tohost": (None, [c_void_p, c_uint64]),
     "stop_addresses": (None, [c_void_p, ctypes.POINTER(c_uint64), c_uint64]),

@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,14 @@ COMPILE_FLAGS = (
     "-std=c++20 -march=native -fPIC -fvisibility=hidden -fno-sanitize=all -w "
     "-DVERILATOR=1 -DVM_COVERAGE=0 -DVM_SC=0 -DVM_TIMING=0"
 ).split()
+INSIDE = {
+    "CLOCK_BEFORE": r"CData/\*0:0\*/ (__Vtrigprevexpr___TOP__clk__0);",
+    "BOOT_ROM": r"VlUnpacked<QData/\*63:0\*/, \d+> (top__DOT__soc__DOT__boot_rom__DOT__\w+);",
+    "REGISTERS": r"VlUnpacked<QData/\*63:0\*/, 32> (top__DOT__soc__DOT__core__DOT__\w*reg\w*);",
+}
+"""What the harness touches inside the design, found in the header that Verilator writes: the clock as it was before, the
+boot ROM's contents, the integer registers. What is not found, the harness does without."""
+
 KEEP = 12
 """Built simulators that are kept; the least recently used go first."""
 
@@ -248,8 +257,9 @@ def _build_library(work: Path, text: str, features: Sequence[str], report: Calla
         verilated = work / "verilated"
         headers = (verilated / "Vtop___024root.h").read_text()
         defines = [f"-DSPLAX_{feature.upper()}" for feature in features]
-        if not traced and "__Vtrigprevexpr___TOP__clk__0" in headers:
-            defines.append("-DCLOCK_BEFORE=__Vtrigprevexpr___TOP__clk__0")
+        for name, pattern in INSIDE.items():
+            if member := re.search(pattern, headers):
+                defines.append(f"-D{name}={member[1]}")
         flags = [*_compile_flags(traced), *defines, f"-I{verilated}"]
         sources = [*verilated.glob("*.cpp"), NATIVE / "harness.cpp"]
         sources.sort(key=lambda file: -file.stat().st_size)

@@ -104,11 +104,12 @@ class Console:
         self._library, self._handle = library, handle
         self._buffer = ctypes.create_string_buffer(1 << 16)
         self.output = bytearray()
+        self._printed = bytearray()
         self._unread = 0
 
     def collect(self) -> bytes:
         """Moves what was printed from the harness to `output`, and gives it."""
-        new = bytearray()
+        new, self._printed = self._printed, bytearray()
         while count := self._library.console_read(self._handle, self._buffer, len(self._buffer)):
             new += ctypes.string_at(self._buffer, count)
         self.output += new
@@ -116,7 +117,7 @@ class Console:
 
     def print(self, data: bytes) -> None:
         """Adds what software printed by another way than the UART."""
-        self.output += data
+        self._printed += data
 
     def read(self) -> bytes:
         """What was printed since the last call."""

@@ -200,7 +200,7 @@ private:
 
     template <bool DUMP> void clock() {
         top->clk = 1;
-#ifdef CLOCK_BEFORE
+#if defined CLOCK_BEFORE && !VM_TRACE
         top->rootp->CLOCK_BEFORE = 0;  // the edge is there without an evaluation at the fall
         top->eval();
 #else
@@ -392,6 +392,19 @@ API int splax_memory_write(Machine* m, uint64_t address, const uint8_t* from, ui
     if (!m->memory.contains(address, length)) return 0;
     m->memory.write(address, from, length);
     return 1;
+}
+
+// Sets the boot ROM's first bytes; 0 when this design has none. Call before reset.
+API int splax_set_boot_rom(Machine* m, const uint8_t* from, uint64_t length) {
+#ifdef BOOT_ROM
+    auto& rom = m->top->rootp->BOOT_ROM;
+    if (length > sizeof rom) return 0;
+    memset(&rom, 0, sizeof rom);
+    memcpy(&rom, from, length);
+    return 1;
+#else
+    return 0;
+#endif
 }
 
 API void splax_until(Machine* m, const uint8_t* text, uint64_t length) { m->until(text, length); }

@@ -48,13 +48,15 @@ def text(string: str) -> list[tuple[Op, int]]:
 
 
 class StubSoc(wiring.Component):
-    """Ports of `rtl.soc.Soc` with DMA left out, and the store port."""
+    """Ports of `rtl.soc.Soc`, and the store port."""
 
     def __init__(self, config: SocConfig):
         self.config = config
-        members = dict(Soc(config).signature.members)
-        members |= {"store_valid": Out(1), "store_address": Out(36), "store_data": Out(64), "store_mask": Out(8)}
-        super().__init__(members)
+        soc = Soc(config)
+        for unused in (soc, soc._crossbar):
+            unused._MustUse__used = True
+        stores = {"store_valid": Out(1), "store_address": Out(36), "store_data": Out(64), "store_mask": Out(8)}
+        super().__init__(dict(soc.signature.members) | stores)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
