@@ -1,43 +1,45 @@
 """PMP: CSR semantics, and the checker against the specification's model."""
 
 import random
+from functools import cache
 
 import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
-from amaranth.sim import Simulator
 
 from rtl.cpu_riscv64.config import CoreConfig
 from rtl.cpu_riscv64.interfaces import Privilege
 from rtl.cpu_riscv64.mmu.pmp import Pmp
+from tests.rtl.cpu_riscv64.mmu.bench import SharedSimulator
 from tests.rtl.cpu_riscv64.mmu.model import LOCK, NA4, NAPOT, OFF, PAGE, TOR, PmpModel, napot, pmp_config
 
 S, M, U = Privilege.SUPERVISOR, Privilege.MACHINE, Privilege.USER
 ANY = (1 << 64) - 1
 
 
+@cache
+def hardware(entries: int) -> tuple[Pmp, Signal, SharedSimulator]:
+    """Pmp with a reset."""
+    dut, reset = Pmp(CoreConfig(pmp_entries=entries)), Signal()
+    m = Module()
+    m.submodules.dut = ResetInserter(reset)(dut)
+    m.d.sync += Signal(name="alive").eq(reset)  # PMP without entries has no registers
+    return dut, reset, SharedSimulator(m)
+
+
 class Bench:
     """Pmp with a reset, and the model beside it."""
 
     def __init__(self, entries: int = 16):
-        self.dut = Pmp(CoreConfig(pmp_entries=entries))
-        self.reset_signal = Signal()
+        self.dut, self.reset_signal, self.simulator = hardware(entries)
         self.model = PmpModel(entries)
         self.entries = entries
 
     def run(self, testbench) -> None:
-        m = Module()
-        m.submodules.dut = ResetInserter(self.reset_signal)(self.dut)
-        # keep the domain alive for PMP without entries
-        m.d.sync += Signal(name="alive").eq(self.reset_signal)
-        simulator = Simulator(m)
-        simulator.add_clock(1e-6)
+        async def start(ctx, bench: "Bench"):
+            bench.ctx = ctx
+            await testbench(bench)
 
-        async def bench(ctx):
-            self.ctx = ctx
-            await testbench(self)
-
-        simulator.add_testbench(bench)
-        simulator.run()
+        self.simulator.run(start, self)
 
     async def reset(self) -> None:
         self.ctx.set(self.reset_signal, 1)

@@ -2,16 +2,17 @@
 
 import random
 from collections import Counter
+from functools import cache
 
 import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib.wiring import connect
-from amaranth.sim import Simulator
 
 from rtl.cpu_riscv64.config import CoreConfig
 from rtl.cpu_riscv64.interfaces import Access, Cause, Privilege, Space
 from rtl.cpu_riscv64.mmu.pmp import Pmp
 from rtl.cpu_riscv64.mmu.walker import Walker
+from tests.rtl.cpu_riscv64.mmu.bench import SharedSimulator
 from tests.rtl.cpu_riscv64.mmu.model import (
     NA4,
     NAPOT,
@@ -47,60 +48,67 @@ def pte(address: int, flags: int) -> int:
     return address >> 12 << 10 | flags
 
 
+@cache
+def hardware() -> tuple[Walker, Pmp, Signal, SharedSimulator]:
+    """Walker and Pmp with a reset."""
+    walker, pmp, reset = Walker(CoreConfig()), Pmp(CoreConfig()), Signal()
+    m = Module()
+    m.submodules.walker = ResetInserter(reset)(walker)
+    m.submodules.pmp = ResetInserter(reset)(pmp)
+    connect(m, walker.check, pmp.check)
+
+    async def serve(ctx, bench: "Bench"):
+        await bench.serve(ctx)
+
+    return walker, pmp, reset, SharedSimulator(m, serve)
+
+
 class Bench:
     """Walker and Pmp, memory with stalls, the model's state beside them."""
 
     def __init__(self, seed: int = 0, stall: int = 0):
         self.rng = random.Random(seed)
         self.stall = stall
-        config = CoreConfig()
-        self.walker, self.pmp = Walker(config), Pmp(config)
-        self.reset_signal = Signal()
+        self.walker, self.pmp, self.reset_signal, self.simulator = hardware()
         self.memory = Physical()
         self.pmp_model = PmpModel()
         self.reads: list[int] = []
         self.cycles = 0
 
     def run(self, testbench) -> None:
-        m = Module()
-        m.submodules.walker = ResetInserter(self.reset_signal)(self.walker)
-        m.submodules.pmp = ResetInserter(self.reset_signal)(self.pmp)
-        connect(m, self.walker.check, self.pmp.check)
-        simulator = Simulator(m)
-        simulator.add_clock(1e-6)
+        async def start(ctx, bench: "Bench"):
+            bench.ctx = ctx
+            ctx.set(bench.walker.ram_end, RAM_END)
+            await testbench(bench)
 
-        async def bench(ctx):
-            self.ctx = ctx
-            ctx.set(self.walker.ram_end, RAM_END)
-            await testbench(self)
+        self.simulator.run(start, self)
 
-        async def serve(ctx):
-            port = self.walker.memory
-            fields = port.set_bits, port.address, port.expected, port.bits
-            while True:
-                await ctx.tick().until(port.valid)
-                asked = [ctx.get(signal) for signal in fields]
-                for _ in range(self.rng.randrange(self.stall + 1)):
-                    await ctx.tick()
-                    assert ctx.get(port.valid) and asked == [ctx.get(signal) for signal in fields], "not held"
-                set_bits, address, expected, bits = asked
-                assert address % 8 == 0
-                if set_bits:
-                    value = self.memory.set_bits(address, expected, bits)
-                else:
-                    value = self.memory.read(address)
-                    self.reads.append(address)
-                ctx.set(port.error, value is None)
-                ctx.set(port.data, self.rng.getrandbits(64) if value is None else value)
-                ctx.set(port.done, 1)
+    async def serve(self, ctx) -> None:
+        """The data cache's side: stalls, checks that the request is held."""
+        port = self.walker.memory
+        fields = port.set_bits, port.address, port.expected, port.bits
+        while True:
+            await ctx.tick()
+            if not ctx.get(port.valid):
+                continue
+            asked = [ctx.get(signal) for signal in fields]
+            for _ in range(self.rng.randrange(self.stall + 1)):
                 await ctx.tick()
-                ctx.set(port.done, 0)
-                ctx.set(port.error, 0)
-                ctx.set(port.data, self.rng.getrandbits(64))
-
-        simulator.add_testbench(bench)
-        simulator.add_testbench(serve, background=True)
-        simulator.run()
+                assert ctx.get(port.valid) and asked == [ctx.get(signal) for signal in fields], "not held"
+            set_bits, address, expected, bits = asked
+            assert address % 8 == 0
+            if set_bits:
+                value = self.memory.set_bits(address, expected, bits)
+            else:
+                value = self.memory.read(address)
+                self.reads.append(address)
+            ctx.set(port.error, value is None)
+            ctx.set(port.data, self.rng.getrandbits(64) if value is None else value)
+            ctx.set(port.done, 1)
+            await ctx.tick()
+            ctx.set(port.done, 0)
+            ctx.set(port.error, 0)
+            ctx.set(port.data, self.rng.getrandbits(64))
 
     async def configure(self, *entries: tuple[int, int]) -> None:
         """Reset, then set PMP entries (config, pmpaddr) from 0 on."""
@@ -564,7 +572,7 @@ def test_random_walks_equal_the_model(stall: int):
             entries.append((pmp_config(matching, flags, lock=rng.random() < 0.3), address))
         return [*entries, *OPEN] if rng.random() < 0.97 else entries
 
-    def random_pte(level: int) -> int:
+    def random_pte(level: int, user: bool = False) -> int:
         if rng.random() < (0.1 if level else 0):
             target = rng.choice((0x8000_0000, 0, 0x4000_0000, 1 << 36)) | rng.choice((0, 0, 0, 0x3000, 1 << 21))
             leaf = True
@@ -573,9 +581,9 @@ def test_random_walks_equal_the_model(stall: int):
             leaf = level == 0 and rng.random() < 0.97
         flags = V
         if leaf:
-            flags |= R | X if rng.random() < 0.5 else rng.choice((R, X, R | X, W, W | X))
-            flags |= W if flags & R and rng.random() < 0.6 else 0
-            flags |= U if rng.random() < 0.4 else 0
+            flags |= R | X if rng.random() < 0.5 else rng.choice((R, X, R | X))
+            flags |= W if flags & R and rng.random() < 0.6 or rng.random() < 0.05 else 0
+            flags |= U if rng.random() < (0.8 if user else 0.3) else 0
             flags |= A if rng.random() < 0.6 else 0
             flags |= D if rng.random() < 0.5 else 0
         elif rng.random() < 0.04:
@@ -586,7 +594,7 @@ def test_random_walks_equal_the_model(stall: int):
         return pte(target, flags)
 
     async def testbench(bench: Bench):
-        for _ in range(40):
+        for _ in range(80):
             entries = random_pmp()
             await bench.configure(*entries)
             for _ in range(12):
@@ -611,13 +619,15 @@ def test_random_walks_equal_the_model(stall: int):
                 for level in (2, 1, 0):
                     slot = table + (va >> (12 + 9 * level) & 511) * 8
                     if slot not in words:
-                        words[slot] = random_pte(level)
+                        words[slot] = random_pte(level, context.privilege == USER)
                     table = words[slot] >> 10 << 12
                 bench.memory = Physical(words)
                 if rng.random() < 0.03:
                     bench.memory.errors.add(rng.choice(list(words)))
                 if rng.random() < 0.4:
-                    bench.memory.changes = [rng.choice((None, random_pte(0), random_pte(2))) for _ in range(2)]
+                    bench.memory.changes = [
+                        rng.choice((None, random_pte(0), random_pte(0), random_pte(2))) for _ in range(2)
+                    ]
                 access = rng.choice((FETCH, LOAD, STORE))
                 judge = bench.memory.copy()
                 try:
