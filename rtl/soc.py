@@ -123,6 +123,8 @@ class Soc(wiring.Component):
         The timer, 10 MHz.
     events, retire, pc, privilege : Out
         For statistics and status: the core's events, an instruction retires, its address, the current mode.
+    store_valid, store_address, store_data, store_mask : Out
+        A cached store commits (physical doubleword address, byte lanes).
     rvfi : Out(Rvfi)
         Only with config.core.rvfi.
     dma : In(axi4)
@@ -155,6 +157,10 @@ class Soc(wiring.Component):
             "retire": Out(1),
             "pc": Out(64),
             "privilege": Out(2),
+            "store_valid": Out(1),
+            "store_address": Out(pa_width),
+            "store_data": Out(64),
+            "store_mask": Out(8),
         }
         if config.core.rvfi:
             members["rvfi"] = Out(Rvfi())
@@ -254,6 +260,10 @@ class Soc(wiring.Component):
             self.retire.eq(core.retire),
             self.pc.eq(core.pc),
             self.privilege.eq(core.privilege),
+            self.store_valid.eq(core.store_valid),
+            self.store_address.eq(core.store_address),
+            self.store_data.eq(core.store_data),
+            self.store_mask.eq(core.store_mask),
         ]
         if config.core.rvfi:
             wiring.connect(m, core.rvfi, wiring.flipped(self.rvfi))

@@ -21,7 +21,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from rtl.device_tree import device_tree
 from rtl.cpu_riscv64.interfaces import events_layout
+from rtl.flattened_tree import flatten
 from rtl.memory_map import DRAM_BASE
 from rtl.soc import Soc, SocConfig
 
@@ -195,7 +197,9 @@ class Machine:
         self._library = Library(self.simulator.library)
         self._handle = self._library.create(DRAM_BASE, self.config.ram_bytes, latency, rtc_time)
         if not self._handle:
-            raise InputError(f"the host cannot give {self.config.ram_bytes >> 20} MiB for RAM", "ask for less with --ram")
+            raise InputError(
+                f"the host cannot give {self.config.ram_bytes >> 20} MiB for RAM", "ask for less with --ram"
+            )
         self.status = self._library.status(self._handle).contents
         self.console = Console(self._library, self._handle)
         self.memory = Memory(self._library, self._handle)
@@ -222,9 +226,7 @@ class Machine:
 
     def device_tree(self, chosen: boot.Chosen) -> bytes:
         """The flattened device tree of this machine for one boot."""
-        from rtl.device_tree import flattened
-
-        return flattened(self.config, bootargs=chosen.bootargs, initrd=chosen.initrd)
+        return flatten(device_tree(self.config, bootargs=chosen.bootargs, initrd=chosen.initrd))
 
     def load_virt(
         self, *, bios: str | Path = "default", kernel: Path | None = None, initrd: Path | None = None, append: str = ""
