@@ -1,15 +1,16 @@
 """The divider: one quotient bit a cycle, eight where they are all 0, and half the work when the dividend is short.
 
-Restoring division on magnitudes. `remainder` and `quotient` form one 128-bit register that is shifted left: the dividend
-leaves `quotient` at the top while quotient bits enter at the bottom. The divisor keeps its sign; it is added instead of
-subtracted when negative. Early outs, so that common divisions take 10 to 20 cycles instead of 66:
+Restoring division on magnitudes. `remainder` and `quotient` form one 128-bit register that is shifted left: the
+dividend leaves `quotient` at the top while quotient bits enter at the bottom. The divisor keeps its sign; it is added
+instead of subtracted when negative. Early outs, so that common divisions take 10 to 20 cycles instead of 66:
 
 - a dividend below 2**32 (every W form) starts half way;
-- while eight more bits of the dividend still leave the remainder below the divisor, the eight quotient bits are 0 and are
-  skipped at once. The first failure ends this.
+- while eight more bits of the dividend still leave the remainder below the divisor, the eight quotient bits are 0 and
+  are skipped at once. The first failure ends this.
 
-Division by zero needs no case of its own: the divisor 0 is never larger, so all quotient bits are 1 and the remainder is
-the dividend; only the quotient's sign must not be applied. Nor does overflow: the magnitude 2**63 is -2**63.
+Division by zero is hardly a case of its own: the divisor 0 is never larger, so all quotient bits are 1 and the remainder
+is the dividend; only the half that was not worked on must be ones, and the quotient's sign must not be applied. Overflow
+is none: the magnitude 2**63 is -2**63.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
@@ -111,13 +112,14 @@ class Divider(wiring.Component):
             self.result.eq(Cat(magnitude[:32], Mux(word, magnitude[31].replicate(32), magnitude[32:]))),
         ]
         short = ~magnitude[32:].any()
+        by_zero = ~divisor.any()
 
         m.d.comb += [self.busy.eq((state != State.IDLE) & (state != State.DONE)), self.done.eq(state == State.DONE)]
         with m.Switch(state):
             with m.Case(State.MAGNITUDE):
                 m.d.sync += [
-                    quotient.eq(Mux(short, Cat(C(0, 32), magnitude[:32]), magnitude)),
-                    quotient_negative.eq((dividend_negative ^ divisor_negative) & divisor.any()),
+                    quotient.eq(Mux(short, Cat(by_zero.replicate(32), magnitude[:32]), magnitude)),
+                    quotient_negative.eq((dividend_negative ^ divisor_negative) & ~by_zero),
                     count.eq(Mux(short, 32, 64)),
                     skipping.eq(1),
                     state.eq(State.DIVIDE),
