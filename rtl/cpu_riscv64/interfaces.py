@@ -252,8 +252,11 @@ class TranslationContext(data.Struct):
 
 
 def walk_request_layout() -> data.StructLayout:
-    """A translation that the TLB could not give: a 64-bit address, why, and in which context."""
-    return data.StructLayout({"va": 64, "access": Access, "context": TranslationContext})
+    """A translation that the TLB could not give: a 64-bit address, why, and in which context.
+
+    `length`: bytes accessed from `va` on, 1..8, all in the same page; it decides on pages that PMP splits (`mixed`).
+    """
+    return data.StructLayout({"va": 64, "access": Access, "context": TranslationContext, "length": 4})
 
 
 def tlb_entry_layout(config: CoreConfig) -> data.StructLayout:
