@@ -8,9 +8,9 @@ instead of subtracted when negative. Early outs, so that common divisions take 1
 - while eight more bits of the dividend still leave the remainder below the divisor, the eight quotient bits are 0 and
   are skipped at once. The first failure ends this.
 
-Division by zero is hardly a case of its own: the divisor 0 is never larger, so all quotient bits are 1 and the remainder
-is the dividend; only the half that was not worked on must be ones, and the quotient's sign must not be applied. Overflow
-is none: the magnitude 2**63 is -2**63.
+Division by zero is hardly a case of its own: the divisor 0 is never larger, so all quotient bits are 1 and the
+remainder is the dividend; only the half that was not worked on must be ones, and the quotient's sign must not be
+applied. Overflow is none: the magnitude 2**63 is -2**63.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
