@@ -224,11 +224,11 @@ class Fetch(wiring.Component):
                     m.d.sync += fault_waits.eq(1)
                     m.next = "Stream"
 
+        with m.If(proceed & ~missed):
+            m.d.sync += pc.eq(next_pc)
         with m.If(self.redirect):
             m.d.comb += proceed.eq(~cache.busy & ~tlb.busy & ~self.hold)
             m.d.sync += [pc.eq(self.redirect_pc), looked_up.eq(proceed), fault_waits.eq(0), single.eq(0)]
             with m.If(~self.idle):
                 m.d.sync += [abandoned.eq(~(cache.refill_done | self.walk_done)), looked_up.eq(0)]
-        with m.Elif(proceed & ~missed):
-            m.d.sync += pc.eq(next_pc)
         return m

@@ -136,7 +136,7 @@ class ManagerModel:
             await ctx.tick()
         return transaction
 
-    async def drain(self, ctx, limit: int = 20000) -> None:
+    async def drain(self, ctx, limit: int = 4000) -> None:
         """Waits until everything issued is done."""
         for _ in range(limit):
             if not self.pending:
