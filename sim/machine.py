@@ -266,7 +266,7 @@ class Machine:
 
     @property
     def cycle(self) -> int:
-        """Cycles since reset."""
+        """Cycles run, those in reset not counted."""
         return self.status.cycle
 
     def run(
@@ -296,16 +296,12 @@ class Machine:
         each_slice
             Called as often, with what the console printed.
         """
+        last = None if cycles is None else self.cycle + cycles
         text = until.encode() if isinstance(until, str) else until or b""
         self._library.until(self._handle, text, len(text))
         self._stop_at([self.address(name) for name in addresses])
         deadline = None if seconds is None else time.monotonic() + seconds
-        last = None if cycles is None else self.cycle + cycles
-        try:
-            return self._run(last, deadline, condition, each_slice)
-        finally:
-            self._library.until(self._handle, b"", 0)
-            self._stop_at([])
+        return self._run(last, deadline, condition, each_slice)
 
     def _run(
         self,
@@ -416,7 +412,7 @@ class Machine:
         return [self.status.recent[n % size] for n in range(max(0, count - size), count)]
 
     def statistics(self) -> dict[str, Any]:
-        """Counts since reset, and times since the machine was made."""
+        """Counts and times since the machine was made."""
         status = self.status
         cycles, instructions = status.cycle, status.instructions
         events = {name: status.events[n] for n, name in enumerate(events_layout().members)}
