@@ -52,7 +52,7 @@ def _window(region: Region, name: str | None = None) -> Window:
 
 
 def _crossbar(config: "SocConfig") -> Crossbar:
-    """DRAM is one subordinate; all below it and the high PCI window go to the bridge, which refuses what is not there."""
+    """DRAM is one subordinate; what is below and the high PCI window go to the bridge, which refuses what is not there."""
     managers = [*CORE_MANAGERS, *([DMA_MANAGER] if config.dma else [])]
     high = memory_map.PCIE_MMIO_HIGH
     windows = [

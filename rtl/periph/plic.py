@@ -1,6 +1,6 @@
 """Platform-level interrupt controller (sifive,plic-1.0.0; RISC-V PLIC specification 1.0.0).
 
-    interrupt lines --> gateways (pending unless claimed) --> scan --> one external interrupt a context
+    interrupt lines --> gateways (pending, claimed) --> scan --> one external interrupt a context
                                                                |
                                                                +--> the source a claim will take
 
@@ -8,10 +8,10 @@ Nothing is arbitrated while nothing changes. When a line or a register has chang
 one a cycle, and keeps the best of each context; an access is answered after its scan, so that software never sees an
 interrupt that its own store or claim has ended.
 
-A gateway follows its line, as QEMU's do: a source is pending while its line is high and it is not claimed. So a line
-that falls before the claim is forgotten, and one that is still high at completion is pending again. Completion does
-not look at the enable bits (QEMU's does not either). Only wired sources have gateways; priority and enable bits of the
-others hold what software writes, and do nothing.
+A gateway makes a source pending when its line is high and no earlier interrupt of it is in service; from then on it
+stays pending until it is claimed, whatever the line does, and a line that is still high at completion makes it pending
+again (chapter 5 of the specification). Completion does not look at the enable bits (QEMU's does not either). Only wired
+sources have gateways; priority and enable bits of the others hold what software writes, and do nothing.
 """
 
 from collections.abc import Sequence
@@ -72,10 +72,10 @@ class Plic(wiring.Component):
         m.submodules.registers = registers = RegisterDecoder(plic.Registers, addr_width=ADDRESS_WIDTH)
 
         # Gateways
-        seen = Signal(len(self.sources))
-        claimed = Signal(len(self.sources))
         pending = Signal(len(self.sources))
-        m.d.comb += pending.eq(seen & ~claimed)
+        claimed = Signal(len(self.sources))
+        requests = Signal(len(self.sources))
+        m.d.comb += requests.eq(self.lines & ~claimed & ~pending)
 
         # What the scan looks at: one source a cycle, the lowest number first.
         remaining = Signal(len(self.sources))
@@ -146,8 +146,8 @@ class Plic(wiring.Component):
 
             with m.State("idle"):
                 m.d.sync += answering.eq(0)
-                with m.If(self.lines != seen):
-                    m.d.sync += seen.eq(self.lines)
+                with m.If(requests.any()):
+                    m.d.sync += pending.eq(pending | requests)
                     m.next = "begin scan"
                 with m.Elif(self.bus.valid):
                     m.d.comb += registers.bus.valid.eq(1)
@@ -160,7 +160,10 @@ class Plic(wiring.Component):
                         with m.If(threshold.write & (threshold.index_0 == c)):
                             m.d.sync += value.eq(threshold.write_value.level)
                     with m.If(claim.read):
-                        m.d.sync += claimed.eq(claimed | gateway(claim.value))
+                        m.d.sync += [
+                            claimed.eq(claimed | gateway(claim.value)),
+                            pending.eq(pending & ~gateway(claim.value)),
+                        ]
                     with m.If(claim.write):
                         m.d.sync += claimed.eq(claimed & ~gateway(claim.write_value))
                     m.next = "begin scan"
