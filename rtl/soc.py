@@ -18,6 +18,7 @@ from rtl import memory_map
 from rtl.bus import axi4
 from rtl.bus.address_map import Window
 from rtl.bus.crossbar import Crossbar, Manager
+from rtl.bus.dma import DmaPort
 from rtl.bus.register_bridge import RegisterBridge
 from rtl.cpu_riscv64.config import CoreConfig
 from rtl.cpu_riscv64.interfaces import Rvfi, events_layout
@@ -52,7 +53,7 @@ def _window(region: Region, name: str | None = None) -> Window:
 
 
 def _crossbar(config: "SocConfig") -> Crossbar:
-    """DRAM is one subordinate; what is below and the high PCI window go to the bridge, which refuses what is not there."""
+    """DRAM is one subordinate; the rest of the map goes to the bridge, which refuses what is not there."""
     managers = [*CORE_MANAGERS, *([DMA_MANAGER] if config.dma else [])]
     high = memory_map.PCIE_MMIO_HIGH
     windows = [
@@ -196,8 +197,6 @@ class Soc(wiring.Component):
         wiring.connect(m, core.ibus, crossbar.ibus)
         wiring.connect(m, core.dbus, crossbar.dbus)
         if config.dma:
-            from rtl.bus.dma import DmaPort
-
             m.submodules.dma = dma = DmaPort(config=config.core, id_width=DMA_ID_WIDTH)
             wiring.connect(m, wiring.flipped(self.dma), dma.device)
             wiring.connect(m, dma.bus, crossbar.dma)
