@@ -22,7 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from rtl.cpu_riscv64.interfaces import events_layout
+from rtl.device_tree import device_tree
+from rtl.flattened_tree import flatten
 from rtl.memory_map import DRAM_BASE
+from rtl.periph.boot_rom import reset_vector
 from rtl.soc import Soc, SocConfig
 
 from . import boot, htif
@@ -222,9 +225,7 @@ class Machine:
 
     def device_tree(self, chosen: boot.Chosen) -> bytes:
         """The flattened device tree of this machine for one boot."""
-        from rtl.device_tree import flattened
-
-        return flattened(self.config, bootargs=chosen.bootargs, initrd=chosen.initrd)
+        return flatten(device_tree(self.config, bootargs=chosen.bootargs or None, initrd=chosen.initrd))
 
     def load_virt(
         self, *, bios: str | Path = "default", kernel: Path | None = None, initrd: Path | None = None, append: str = ""
@@ -489,8 +490,6 @@ def exit_status(code: int) -> int:
 
 
 def _rom(layout: boot.Layout) -> tuple[bytes, int]:
-    from rtl.periph.boot_rom import reset_vector
-
     contents = reset_vector(start=layout.start, device_tree=layout.device_tree, next_address=layout.next_address)
     return contents, len(contents)
 

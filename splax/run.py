@@ -101,14 +101,14 @@ class _Session:
                 if outcome.reason is not Reason.CYCLES or self._at_limit():
                     print("splax: the run ended before the waves' window: no waves written", file=sys.stderr)
                     return outcome
+            leaving: BaseException | None = None
             with machine.waves(options.wave):
                 try:
                     outcome = self._advance(options.wave_to)
-                except (Left, KeyboardInterrupt) as leaving:
-                    self.leaving = leaving
-                    outcome = None
-            if outcome is None:
-                raise self.leaving
+                except (Left, KeyboardInterrupt) as error:
+                    leaving = error  # the waves so far are worth keeping
+            if leaving:
+                raise leaving
             if outcome.reason is not Reason.CYCLES or self._at_limit():
                 return outcome
         return self._advance(None)
