@@ -125,7 +125,7 @@ class Soc(wiring.Component):
     events, retire, pc, privilege : Out
         For statistics and status: the core's events, an instruction retires, its address, the current mode.
     store_valid, store_address, store_data, store_mask : Out
-        A cached store commits (physical doubleword address, byte lanes).
+        The core's: a store to DRAM commits. The simulation follows memory by it, whatever the caches hold.
     rvfi : Out(Rvfi)
         Only with config.core.rvfi.
     dma : In(axi4)
@@ -259,11 +259,10 @@ class Soc(wiring.Component):
             self.retire.eq(core.retire),
             self.pc.eq(core.pc),
             self.privilege.eq(core.privilege),
-            self.store_valid.eq(core.store_valid),
-            self.store_address.eq(core.store_address),
-            self.store_data.eq(core.store_data),
-            self.store_mask.eq(core.store_mask),
         ]
+        for name in ("store_valid", "store_address", "store_data", "store_mask"):
+            if name in core.signature.members:
+                m.d.comb += getattr(self, name).eq(getattr(core, name))
         if config.core.rvfi:
             wiring.connect(m, core.rvfi, wiring.flipped(self.rvfi))
         return m
