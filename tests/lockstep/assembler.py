@@ -55,14 +55,14 @@ class Assembler:
     pc : int
         Where the next piece goes.
     labels : dict[str, int]
-    listing : list[tuple[int, str]]
-        Address and text of every instruction, after `finish`.
+    listing : list[tuple[int, int, str]]
+        Address, encoding and text of every instruction, after `finish`.
     """
 
     def __init__(self) -> None:
         self.pc = 0
         self.labels: dict[str, int] = {}
-        self.listing: list[tuple[int, str]] = []
+        self.listing: list[tuple[int, int, str]] = []
         self._segments: list[tuple[int, bytearray]] = []
         self._references: list[tuple[int, Reference]] = []
 
@@ -82,7 +82,7 @@ class Assembler:
                 self._references.append((self.pc, piece))
                 self.data(bytes(piece.size))
             else:
-                self.listing.append((self.pc, piece.text))
+                self.listing.append((self.pc, piece.value, piece.text))
                 self.data(piece.value.to_bytes(piece.size, "little"))
 
     def data(self, content: bytes) -> None:
@@ -104,7 +104,7 @@ class Assembler:
             if instruction.size != reference.size:
                 raise ValueError(f"{instruction.text} has {instruction.size} bytes, {reference.size} wanted")
             self.patch(at, instruction.value.to_bytes(instruction.size, "little"))
-            self.listing.append((at, f"{instruction.text}    # {reference.label}"))
+            self.listing.append((at, instruction.value, f"{instruction.text}    # {reference.label}"))
         self._references.clear()
         self.listing.sort()
 
@@ -148,7 +148,7 @@ class Assembler:
         for name, at in self.labels.items():
             places.setdefault(at, []).append(name)
         lines = []
-        for at, text in self.listing:
+        for at, value, text in self.listing:
             lines += [f"{name}:" for name in places.pop(at, ())]
-            lines.append(f"  {at:x}  {text}")
+            lines.append(f"  {at:x}  {value:08x}  {text}")
         path.write_text("\n".join(lines) + "\n")

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lockstep import reference
-from tests.lockstep.records import Record
 
 SOURCE = Path(__file__).parent / "native" / "lockstep.cpp"
 BUILD = Path(__file__).resolve().parents[2] / "build" / "lockstep"
@@ -60,13 +59,14 @@ def _run_reference(elf: Path, log: Path, *more: str) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def compare_file(elf: Path, records: Path, end: int) -> Result:
+def compare_file(elf: Path, records: Path, listing: Path, end: int) -> Result:
     """Compares a reference run of `elf` with packed records (a file or a pipe) up to the instruction at `end`."""
     with _pipe() as log:
         qemu = _run_reference(elf, log)
         try:
             done = subprocess.run(
-                [str(native()), "compare", str(log), str(records), hex(end)], capture_output=True, text=True, timeout=TIMEOUT
+                [str(native()), "compare", str(log), str(records), str(listing), hex(end)],
+                capture_output=True, text=True, timeout=TIMEOUT,
             )
         finally:
             qemu.kill()
@@ -79,31 +79,39 @@ def compare_file(elf: Path, records: Path, end: int) -> Result:
     return Result(False, 0, 0, done.stdout)
 
 
-def compare(elf: Path, records: Iterable[Record], end: int) -> Result:
-    """As `compare_file`, from an iterator that is read while the reference runs, and no further than needed."""
+def compare(elf: Path, records: Iterable[bytes], listing: Path, end: int) -> Result:
+    """As `compare_file`, from packed records that are taken while the reference runs, and no further than needed.
+
+    An error of the device (`Hang`) stands first in the report.
+    """
+    trouble: list[Exception] = []
     with _pipe() as path:
 
         def feed() -> None:
             try:
                 with path.open("wb") as pipe:
-                    for record in records:
-                        pipe.write(record.pack())
+                    for some in records:
+                        pipe.write(some)
             except BrokenPipeError:
                 pass  # a difference was found before the end
+            except Exception as error:  # the device's, not ours
+                trouble.append(error)
 
         feeder = threading.Thread(target=feed, daemon=True)
         feeder.start()
-        result = compare_file(elf, path, end)
+        result = compare_file(elf, path, listing, end)
         feeder.join(timeout=10)
+    if trouble:
+        return Result(False, 0, 0, f"{trouble[0]}\n{result.report}")
     return result
 
 
-def record_reference(elf: Path, records: Path, *more: str) -> None:
+def record_reference(elf: Path, records: Path, listing: Path, *more: str) -> None:
     """Writes QEMU's own run of `elf` as records: a device for proving the comparison and the programs."""
     with _pipe() as log:
         qemu = _run_reference(elf, log, *more)
         try:
-            subprocess.run([str(native()), "convert", str(log), str(records)], check=True, timeout=TIMEOUT)
+            subprocess.run([str(native()), "convert", str(log), str(records), str(listing)], check=True, timeout=TIMEOUT)
         finally:
             qemu.kill()
             qemu.wait()

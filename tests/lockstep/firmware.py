@@ -41,8 +41,14 @@ def _next_random() -> list[Piece]:
     return [*out, e.store("sd", T1, T0, at.RANDOM)]
 
 
+def _below(ticks: int) -> list[Piece]:
+    """T1 := T1 modulo `ticks`, which is a power of two."""
+    unused = 64 - (ticks.bit_length() - 1)
+    return [e.shift("slli", T1, T1, unused), e.shift("srli", T1, T1, unused)]
+
+
 def _rearm_machine_timer(prefix: str, ticks: int) -> list[Piece]:
-    """mtimecmp := mtime + 1..ticks, or never where the timers are not armed. Every eighth time sets msip or SSIP too."""
+    """mtimecmp := mtime + 0..ticks, or never where the timers are not armed. Every eighth time sets msip or SSIP too."""
     return [
         *_next_random(),
         e.load("ld", T2, T0, at.ARMED),
@@ -59,8 +65,7 @@ def _rearm_machine_timer(prefix: str, ticks: int) -> list[Piece]:
         e.store("sw", T1, T2, 0),
         e.load("ld", T1, T0, at.RANDOM),
         Label(f"{prefix}_plain"),
-        e.immediate("andi", T1, T1, ticks - 1),
-        e.immediate("addi", T1, T1, 1),
+        *_below(ticks),
         *e.li(T2, at.CLINT_MTIME),
         e.load("ld", T2, T2, 0),
         e.register("add", T1, T1, T2),
@@ -80,7 +85,7 @@ def _rearm_supervisor_timer(prefix: str, ticks: int) -> list[Piece]:
         *_next_random(),
         e.load("ld", T2, T0, at.ARMED),
         branch("beq", T2, 0, f"{prefix}_never"),
-        e.immediate("andi", T1, T1, ticks - 1),
+        *_below(ticks),
         e.csr("csrrs", T2, at.TIME, 0),
         e.register("add", T1, T1, T2),
         jump(0, f"{prefix}_set"),

@@ -31,7 +31,7 @@ class Shape:
     segments: int = 60
     items: int = 9
     interrupts: bool | None = None  # None: two programs of three
-    ticks: int = 64  # longest time between timer interrupts, in mtime ticks; a power of two
+    ticks: int = 512  # longest time between timer interrupts, in mtime ticks; a power of two
 
 
 @dataclass

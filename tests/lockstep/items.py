@@ -89,7 +89,7 @@ def integer(c: Context) -> list[Piece]:
     if kind < 0.75:
         return [e.unary(rng.choice(list(e.UNARY)), rd, a)]
     if kind < 0.78:
-        return [rng.choice((e.lui, e.auipc if not c.translated_fetch or True else e.lui))(rd, rng.getrandbits(20))]
+        return [rng.choice((e.lui, e.auipc))(rd, rng.getrandbits(20))]
     if kind < 0.80:
         return [e.register(rng.choice(list(e.REGISTER)), 0, a, b)]  # a hint: writes x0
     return [compressed(c)]
@@ -462,6 +462,7 @@ def returns(c: Context) -> list[Piece]:
         e.csr("csrrw", 0, epc, t),
         *e.li(t, flags),
         e.csr("csrrs", t, status, t),
+        *([*e.li(t, at.STATUS_MPIE), e.csr("csrrc", 0, status, t)] if c.mode == MACHINE else ()),  # no interrupts after
         xret,
         *simple(c),
         Label(there),
@@ -524,10 +525,7 @@ _ILLEGAL_HALVES = (
 
 
 def illegal(c: Context) -> list[Piece]:
-    """An encoding that is no instruction of ours, of 2 or 4 bytes.
-
-    Not those that end in seven ones: QEMU 7.2 hangs when it disassembles them for its log.
-    """
+    """An encoding that is no instruction of ours, of 2 or 4 bytes."""
     rng = c.rng
     if rng.random() < 0.3:
         return [e.raw(rng.choice(_ILLEGAL_HALVES), 2)]
@@ -553,7 +551,7 @@ def illegal(c: Context) -> list[Piece]:
         return [e.raw(bits & ~0x707F | rng.choice((2, 3, 4, 6, 7)) << 12 | 0x1B)] if bits & 1 else [
             e.raw(bits & ~0x707F | 4 << 12 | 0x73)
         ]
-    return [e.raw(rng.choice((0x0000_0073 | 1 << 7, 0x0020_0073, 0x1050_0073 | 1 << 15, 0x3020_8073, 0x7B200073)))]
+    return [e.raw(rng.choice((0xFFFF_FFFF, 0x0000_0073 | 1 << 7, 0x0020_0073, 0x1050_0073 | 1 << 15, 0x3020_8073, 0x7B200073)))]
 
 
 Maker = Callable[[Context], list[Piece]]

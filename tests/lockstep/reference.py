@@ -17,7 +17,7 @@ from tests.lockstep import layout
 
 QEMU = "qemu-system-riscv64"
 CPU = "rv64,f=false,d=false,h=false,v=false,zbc=false,debug=false,pmu-num=8"
-LOG = "cpu,int,in_asm,nochain"
+LOG = "cpu,int,nochain"
 
 
 class Missing(RuntimeError):

@@ -1,10 +1,13 @@
 // Compares the instructions a device retired with QEMU's execution log, one at a time.
 //
-//   lockstep compare LOG RECORDS END_PC   first difference on stdout, exit status 1; 0 when all agree; 2 when a stream is unusable
-//   lockstep convert LOG RECORDS          writes QEMU's own execution as records: the stand-in device that proves this program
+//   lockstep compare LOG RECORDS LISTING END_PC   the first difference on stdout, exit status 1; 0 when all agree up to END_PC;
+//                                                 2 when a stream is unusable
+//   lockstep convert LOG RECORDS LISTING          writes QEMU's own execution as records: the stand-in device that proves
+//                                                 this program
 //
-// LOG is `qemu-system-riscv64 -d cpu,int,in_asm,nochain -singlestep`: the registers before each instruction, and traps.
-// RECORDS is a sequence of `Record`, as tests/lockstep/records.py packs them from RVFI.
+// LOG is `qemu-system-riscv64 -d cpu,int,nochain -singlestep`: the registers before each instruction, and traps.
+// LISTING is the program's, "address encoding text" a line; code is mapped so that the low 21 bits of its address stay.
+// RECORDS is a sequence of `Record`, retired instructions as sim.binding.Record has them.
 //
 // What may differ, and is therefore not compared:
 //   * Where interrupts arrive. A handler is left out on both sides, from its first instruction until execution is back
@@ -27,12 +30,11 @@ typedef uint32_t u32;
 typedef uint8_t u8;
 
 struct Record {
-    u64 pc, next_pc, rd_wdata, mem_addr, mem_rdata, mem_wdata, cause, tval, cycle;
-    u32 insn;
-    u8 rd, mode, flags, mem_rmask, mem_wmask, pad[7];
+    u64 cycle, order, pc, next_pc, rd_value, address, read_data, write_data, cause, tval;
+    u32 instruction;
+    u8 rd, mode, trap, interrupt, read_mask, write_mask;
 };
-static_assert(sizeof(Record) == 88, "tests/lockstep/records.py packs 88 bytes");
-enum { TRAP = 1, INTERRUPT = 2 };
+static_assert(sizeof(Record) == 96, "this is sim.binding.Record");
 
 static const u64 BREAKPOINT = 3;
 static const int HISTORY = 24;
@@ -59,18 +61,44 @@ static u64 parse_hex(const char *text) {
     }
 }
 
+// What the generator wrote at each address.
+class Listing {
+    std::unordered_map<u64, Instruction> code;
+
+  public:
+    explicit Listing(const char *path) {
+        FILE *file = fopen(path, "r");
+        if (!file) {
+            fprintf(stderr, "lockstep: cannot read %s\n", path);
+            exit(2);
+        }
+        char line[512];
+        while (fgets(line, sizeof line, file)) {
+            if (line[0] != ' ') continue;
+            char *end;
+            u64 at = strtoull(line, &end, 16);
+            Instruction &instruction = code[at & 0x1fffff];
+            instruction.word = (u32)strtoul(end, &end, 16);
+            while (*end == ' ') end++;
+            instruction.text.assign(end, strcspn(end, "\n"));
+        }
+        fclose(file);
+    }
+
+    Instruction operator[](u64 pc) const {
+        auto found = code.find(pc & 0x1fffff);
+        return found == code.end() ? Instruction() : found->second;
+    }
+};
+
 // Splits QEMU's log into events.
 class LogReader {
     FILE *file;
     char line[512];
-    bool in_code = false;
     u64 pc = 0;
     Event event;
 
   public:
-    std::unordered_map<u64, Instruction> code;  // what was translated last at each pc
-    std::string trouble;                        // the last line that is neither state nor trap
-
     explicit LogReader(const char *path) : file(fopen(path, "r")) {
         if (!file) {
             fprintf(stderr, "lockstep: cannot read %s\n", path);
@@ -99,15 +127,6 @@ class LogReader {
                     }
                 } else if (line[1] == 'p' && line[2] == 'c') {
                     pc = parse_hex(line + 10);
-                }
-            } else if (line[0] == '0' && line[1] == 'x') {
-                char *end;
-                u64 at = strtoull(line + 2, &end, 16);
-                if (*end == ':') {
-                    Instruction &instruction = code[at];
-                    instruction.word = (u32)strtoul(end + 1, &end, 16);
-                    while (*end == ' ') end++;
-                    instruction.text.assign(end, strcspn(end, "\n"));
                 }
             } else if (!strncmp(line, "riscv_cpu_do_interrupt:", 23)) {
                 const char *async = strstr(line, "async:"), *cause = strstr(line, "cause:"), *epc = strstr(line, "epc:0x"),
@@ -231,6 +250,7 @@ static bool is_store_conditional(u32 word) { return (word & 0x7f) == 0x2f && wor
 class Comparison {
     LogReader log;
     Reference reference;
+    Listing listing;
     FILE *records;
     std::deque<Record> device_history;
     std::deque<Step> reference_history;
@@ -247,24 +267,19 @@ class Comparison {
         return true;
     }
 
-    const char *text(u64 pc) {
-        auto found = log.code.find(pc);
-        return found == log.code.end() ? "?" : found->second.text.c_str();
-    }
-
     int differ(const char *what, u64 device, u64 expected) {
         printf("difference: %s after %ld instructions\n", what, count);
         printf("  device    %016lx\n  reference %016lx\n", (unsigned long)device, (unsigned long)expected);
         printf("interrupts taken by the device: %ld, by the reference: %ld\n", interrupts, reference.interrupts);
         printf("device:\n");
         for (const Record &r : device_history) {
-            printf("  cycle %-9lu %c %016lx %08x  ", (unsigned long)r.cycle, "US?M"[r.mode & 3], (unsigned long)r.pc, r.insn);
-            if (r.flags & INTERRUPT && r.cause >> 63) printf("[interrupt %lu] ", (unsigned long)(r.cause & 0xff));
-            if (r.flags & TRAP) printf("[trap %lu tval %lx] ", (unsigned long)r.cause, (unsigned long)r.tval);
-            if (r.rd) printf("x%d=%lx ", r.rd, (unsigned long)r.rd_wdata);
-            if (r.mem_wmask) printf("[%lx]<-%lx/%02x ", (unsigned long)r.mem_addr, (unsigned long)r.mem_wdata, r.mem_wmask);
-            if (r.mem_rmask) printf("[%lx]->%lx/%02x ", (unsigned long)r.mem_addr, (unsigned long)r.mem_rdata, r.mem_rmask);
-            printf("  %s\n", text(r.pc));
+            printf("  cycle %-9lu %c %016lx %08x  ", (unsigned long)r.cycle, "US?M"[r.mode & 3], (unsigned long)r.pc, r.instruction);
+            if (r.interrupt && r.cause >> 63) printf("[interrupt %lu] ", (unsigned long)(r.cause & 0xff));
+            if (r.trap) printf("[trap %lu tval %lx] ", (unsigned long)r.cause, (unsigned long)r.tval);
+            if (r.rd) printf("x%d=%lx ", r.rd, (unsigned long)r.rd_value);
+            if (r.write_mask) printf("[%lx]<-%lx/%02x ", (unsigned long)r.address, (unsigned long)r.write_data, r.write_mask);
+            if (r.read_mask) printf("[%lx]->%lx/%02x ", (unsigned long)r.address, (unsigned long)r.read_data, r.read_mask);
+            printf("  %s\n", listing[r.pc].text.c_str());
         }
         printf("reference:\n");
         for (const Step &s : reference_history) {
@@ -273,14 +288,14 @@ class Comparison {
             else
                 for (int i = 1; i < 32; i++)
                     if (s.before[i] != s.x[i]) printf("x%d=%lx ", i, (unsigned long)s.x[i]);
-            printf("  %s\n", text(s.pc));
+            printf("  %s\n", listing[s.pc].text.c_str());
         }
         return 1;
     }
 
     // Drops a handler's records; `record` is then at `pc` again.
     bool leave_out_handlers(Record &record, u64 pc) {
-        for (long dropped = 0; record.flags & INTERRUPT && record.cause >> 63;) {
+        for (long dropped = 0; record.interrupt && record.cause >> 63;) {
             interrupts++;
             since_reserved++;
             u64 cause = record.cause;
@@ -297,8 +312,8 @@ class Comparison {
     }
 
   public:
-    Comparison(const char *log_path, const char *records_path)
-        : log(log_path), reference(log, false), records(fopen(records_path, "rb")) {
+    Comparison(const char *log_path, const char *records_path, const char *listing_path)
+        : log(log_path), reference(log, false), listing(listing_path), records(fopen(records_path, "rb")) {
         if (!records) {
             fprintf(stderr, "lockstep: cannot read %s\n", records_path);
             exit(2);
@@ -309,17 +324,13 @@ class Comparison {
     int run(u64 end_pc) {
         Step step;
         Record record;
+        const u64 entry = 0x80000000;
         u64 last_pc = 0;
         // Both sides count from the program's first instruction, not the boot ROM's.
-        u64 entry = 0;
         while (read(record)) {
-            if (!reference.next(step)) {
-                if (last_pc == end_pc) break;
-                return differ("the reference ended first", record.pc, last_pc);
-            }
+            if (!reference.next(step)) return differ("the reference ended first", record.pc, last_pc);
             if (!started) {
-                entry = 0x80000000;
-                while (record.pc < entry && !(record.flags & TRAP))
+                while (record.pc < entry && !(record.trap))
                     if (!read(record)) return differ("the device never reached the program", 0, entry);
                 while (step.pc < entry && !step.trap)
                     if (!reference.next(step)) return differ("the reference never reached the program", 0, entry);
@@ -330,20 +341,23 @@ class Comparison {
             if (reference_history.size() > HISTORY) reference_history.pop_front();
             if (!leave_out_handlers(record, step.pc)) return 1;
             if (record.pc != step.pc) return differ("pc", record.pc, step.pc);
-            if (is_load_reserved(record.insn)) since_reserved = 0;
-            if (is_store_conditional(record.insn) && since_reserved && !(record.flags & TRAP) && !step.trap && record.rd &&
-                record.rd_wdata && !step.x[record.rd]) {
+            if (is_load_reserved(record.instruction)) since_reserved = 0;
+            if (is_store_conditional(record.instruction) && since_reserved && !(record.trap) && !step.trap && record.rd &&
+                record.rd_value && !step.x[record.rd]) {
                 u64 pc = record.pc;
                 do {
-                    if (record.rd) x[record.rd] = record.rd_wdata;
+                    if (record.rd) x[record.rd] = record.rd_value;
                     if (!read(record) || ++retries > 100000) return differ("no end of store-conditional retries", record.pc, pc);
-                    if (record.flags & INTERRUPT && record.cause >> 63) {
-                        u64 back = device_history.size() > 1 ? device_history[device_history.size() - 2].next_pc : 0;
-                        if (!leave_out_handlers(record, back)) return 1;
+                    if (record.interrupt && record.cause >> 63) {
+                        interrupts++;
+                        // Back in the loop, whose instructions are few and around the store-conditional.
+                        do {
+                            if (!read(record)) return differ("no way back to the store-conditional", record.pc, pc);
+                        } while (record.pc + 64 < pc || record.pc > pc + 64);
                     }
-                } while (record.pc != pc || record.rd_wdata);
+                } while (record.pc != pc || record.rd_value);
             }
-            bool trapped = record.flags & TRAP;
+            bool trapped = record.trap;
             if (trapped != step.trap) return differ(trapped ? "only the device trapped" : "only the reference trapped", record.cause, step.cause);
             if (trapped) {
                 if (record.cause != step.cause) return differ("cause", record.cause, step.cause);
@@ -351,9 +365,9 @@ class Comparison {
                 if (record.tval != step.tval && !pc_for_zero) return differ("tval", record.tval, step.tval);
                 last_cause = step.cause;
             } else if (record.rd) {
-                x[record.rd] = record.rd_wdata;
+                x[record.rd] = record.rd_value;
                 unknown &= ~((u32)1 << record.rd);
-                if (is_volatile(record.insn, interrupts || reference.interrupts, last_cause)) unknown |= (u32)1 << record.rd;
+                if (is_volatile(record.instruction, interrupts || reference.interrupts, last_cause)) unknown |= (u32)1 << record.rd;
             }
             for (int i = 1; i < 32; i++)
                 if (x[i] != step.x[i]) {
@@ -364,6 +378,7 @@ class Comparison {
                 }
             last_pc = record.pc;
             count++;
+            if (last_pc == end_pc) break;
         }
         if (last_pc != end_pc) return differ("the device ended early, expected last pc", last_pc, end_pc);
         printf("equal: %ld instructions, %ld interrupts on the device, %ld on the reference, %ld store-conditional retries\n", count,
@@ -372,8 +387,9 @@ class Comparison {
     }
 };
 
-static int convert(const char *log_path, const char *records_path) {
+static int convert(const char *log_path, const char *records_path, const char *listing_path) {
     LogReader log(log_path);
+    Listing listing(listing_path);
     Reference reference(log, true);
     FILE *out = fopen(records_path, "wb");
     if (!out) return 2;
@@ -383,31 +399,31 @@ static int convert(const char *log_path, const char *records_path) {
         Record record;
         memset(&record, 0, sizeof record);
         record.pc = step.pc;
-        record.insn = step.trap && (step.cause == 1 || step.cause == 12) ? 0 : log.code[step.pc].word;
+        record.instruction = step.trap && (step.cause == 1 || step.cause == 12) ? 0 : listing[step.pc].word;
         record.cycle = cycle++;
         record.mode = 3;
         if (reference.interrupt_cause) {
-            record.flags |= INTERRUPT;
+            record.interrupt = 1;
             record.cause = reference.interrupt_cause;
         }
         if (step.trap) {
-            record.flags |= TRAP;
+            record.trap = 1;
             record.cause = step.cause;
             record.tval = step.tval;
         } else {
             for (int i = 1; i < 32; i++)
                 if (step.before[i] != step.x[i]) {
                     record.rd = (u8)i;
-                    record.rd_wdata = step.x[i];
+                    record.rd_value = step.x[i];
                 }
             // A volatile read may by chance leave its register as it was: the comparison must still know.
-            if (is_csr(record.insn) && !record.rd) {
-                record.rd = record.insn >> 7 & 31;
-                record.rd_wdata = step.x[record.rd];
+            if (is_csr(record.instruction) && !record.rd) {
+                record.rd = record.instruction >> 7 & 31;
+                record.rd_value = step.x[record.rd];
             }
-            if (is_store_conditional(record.insn)) {
-                record.rd = record.insn >> 7 & 31;
-                record.rd_wdata = step.x[record.rd];
+            if (is_store_conditional(record.instruction)) {
+                record.rd = record.instruction >> 7 & 31;
+                record.rd_value = step.x[record.rd];
             }
         }
         fwrite(&record, sizeof record, 1, out);
@@ -416,8 +432,9 @@ static int convert(const char *log_path, const char *records_path) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 5 && !strcmp(argv[1], "compare")) return Comparison(argv[2], argv[3]).run(strtoull(argv[4], nullptr, 0));
-    if (argc == 4 && !strcmp(argv[1], "convert")) return convert(argv[2], argv[3]);
-    fprintf(stderr, "usage: lockstep compare LOG RECORDS END_PC | lockstep convert LOG RECORDS\n");
+    if (argc == 6 && !strcmp(argv[1], "compare"))
+        return Comparison(argv[2], argv[3], argv[4]).run(strtoull(argv[5], nullptr, 0));
+    if (argc == 5 && !strcmp(argv[1], "convert")) return convert(argv[2], argv[3], argv[4]);
+    fprintf(stderr, "usage: lockstep compare LOG RECORDS LISTING END_PC | lockstep convert LOG RECORDS LISTING\n");
     return 2;
 }
