@@ -221,7 +221,7 @@ class Reference {
             }
         }
         interrupt_cause = 0;
-        if (!starts.empty() && starts.front().first == given) {
+        while (!starts.empty() && starts.front().first <= given) {  // two, where one came before the other's handler ran
             interrupt_cause = starts.front().second | (u64)1 << 63;
             starts.pop_front();
         }
