@@ -204,7 +204,9 @@ class Generator:
             self.asm.emit(*e.li(T1, entry), *e.li(T0, page.slot), e.load("ld", 7, T0, 0))
             self.asm.emit(*e.li(T1, entry), e.store("sd", T1, T0, 0))
             self.asm.emit(*e.li(T0, page.va), e.immediate("addi", T1, 0, space.asid))
-            self.asm.emit(rng.choice((e.sfence_vma(T0, T1), e.sfence_vma(T0, 0), e.sfence_vma(0, T1), e.sfence_vma(0, 0))))
+            self.asm.emit(
+                rng.choice((e.sfence_vma(T0, T1), e.sfence_vma(T0, 0), e.sfence_vma(0, T1), e.sfence_vma(0, 0)))
+            )
 
     def regions(self, rng: random.Random, active: bool) -> list[Piece]:
         """Programs PMP entries 0..7: off, or a few regions over the data pages."""
