@@ -157,10 +157,10 @@ class Pmp(wiring.Component):
         accessed = Signal(index_bits)
         m.d.comb += accessed.eq(Mux(is_address, entry, Cat(Const(0, 3), self.address[1])))
         old = configs_of(accessed, "old")
-        config = config_of(entry, old)
+        entry_config = config_of(entry, old)
         following_config = config_of(following, configs_of(following, "following_configs"))
         # A locked TOR entry locks the address below it, too.
-        address_locked = config.locked | (
+        address_locked = entry_config.locked | (
             following_config.locked & (following_config.matching == Matching.TOR) & (entry != entries - 1)
         )
         csr_address = addresses.read_port(domain="comb")
@@ -184,8 +184,6 @@ class Pmp(wiring.Component):
         last_used = Signal(index_bits)
         with m.If(self.select & self.write & is_config):
             m.d.comb += config_write.en.eq(Cat(~old[8 * byte + 7] for byte in range(8)))
-            m.d.sync += final.eq(entries - 1)
-            # What was not written since reset holds nothing to keep.
             m.d.sync += written.bit_select(accessed[3:], 1).eq(1)
         checked_address = addresses.read_port(domain="comb")
         m.d.comb += checked_address.addr.eq(index)
@@ -264,7 +262,17 @@ class Pmp(wiring.Component):
                 m.d.sync += last_used.eq(index)
             with m.If(check.done):
                 m.d.sync += [index.eq(0), first_below_previous.eq(0), last_below_previous.eq(0), last_used.eq(0)]
-                with m.If(~matches_any & ~(self.select & self.write)):
+                with m.If(~matches_any):
                     m.d.sync += final.eq(Mux(config.matching != Matching.OFF, index, last_used))
+
+        # A write restarts a check that is under way: what it has seen is no longer so.
+        with m.If(self.select & self.write):
+            m.d.sync += [
+                final.eq(entries - 1),
+                index.eq(0),
+                first_below_previous.eq(0),
+                last_below_previous.eq(0),
+                last_used.eq(0),
+            ]
 
         return m

@@ -267,6 +267,32 @@ def test_a_check_ends_at_the_first_match_or_the_last_entry_in_use():
     Bench().run(testbench)
 
 
+@pytest.mark.parametrize("delay", range(18))
+def test_a_write_during_a_check_restarts_it(delay: int):
+    async def testbench(bench: Bench):
+        ctx, port = bench.ctx, bench.dut.check
+        # all entries are looked at; meanwhile an early one comes into use
+        await bench.access(0x3B1, napot(0x10_0000, 0x1000))
+        await bench.access(0x3A2, pmp_config(NA4, "rwx") << 56)
+        ctx.set(port.valid, 1)
+        ctx.set(port.ppn, 0x101)
+        ctx.set(port.first, 0)
+        ctx.set(port.last, 0xFFF)
+        ctx.set(port.privilege, M)
+        for _ in range(delay):
+            if ctx.get(port.done):
+                break
+            await ctx.tick()
+        await bench.access(0x3A0, pmp_config(NAPOT, "x") << 8)
+        while not ctx.get(port.done):
+            await ctx.tick()
+        await ctx.tick()
+        ctx.set(port.valid, 0)
+        assert await bench.check(0x10_0000, PAGE, S) == ("x", False, 2)
+
+    Bench().run(testbench)
+
+
 @pytest.mark.parametrize("entries", [8, 16])
 def test_random_maps_and_ranges_equal_the_model(entries: int):
     seed = random.randrange(1 << 32)
