@@ -36,7 +36,9 @@ def finished_file(path: Path, *, by_name: bool = False) -> Iterator[Any]:
             else:
                 _copy(temporary, path)
         except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror or error}", "free some space, or choose another place") from error
+            raise InputError(
+                f"cannot write {path}: {error.strerror or error}", "free some space, or choose another place"
+            ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
