@@ -1,0 +1,612 @@
+"""Frontend: expressions. Types every operand, folds what is known at compile time, and refuses implicit conversion.
+
+An expression is either a typed tree node or `Static`: a Python value that is known at compile time (a captured name, a
+literal, a type, a module) and has no kernel type until its context gives it one.
+"""
+
+import ast
+import enum
+import inspect
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+from kernel.lang import declare, tree, types
+from kernel.lang.declare import Assembly, Function
+from kernel.lang.errors import Diagnostics, Refused, Span
+from kernel.lang.source import span_of
+from kernel.lang.types import (
+    BOOL,
+    ArrayType,
+    BitField,
+    BitsType,
+    EnumType,
+    FnPtrType,
+    HandleType,
+    IntType,
+    PtrType,
+    RegistersType,
+    SpanType,
+    StructType,
+    Type,
+)
+
+BINARY = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.BitAnd: "&",
+    ast.BitOr: "|",
+    ast.BitXor: "^",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+}
+COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+FOLD: dict[str, Any] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "&": operator.and_,
+    "|": operator.or_,
+    "^": operator.xor,
+    "<<": operator.lshift,
+    ">>": operator.rshift,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+@dataclass
+class Static:
+    """A value known at compile time."""
+
+    value: Any
+    span: Span
+
+
+@dataclass
+class RegisterRef:
+    """`block.name`, or `block.name[i]`, of a register block: only good for .read(), .write(), .modify()."""
+
+    block: tree.Expression
+    register: Any
+    index: tree.Expression | None
+    span: Span
+
+
+Value = tree.Expression | Static
+PLACES = (tree.Local, tree.Global, tree.Field, tree.Element, tree.Deref)
+
+
+class Expressions:
+    """Types the expressions of one function."""
+
+    def __init__(self, function: Function | Assembly, diagnostics: Diagnostics):
+        self.function = function
+        self.diagnostics = diagnostics
+        self.names = function.captured()
+        self.locals: dict[str, tree.Variable] = {}
+        self.poisoned: set[str] = set()
+        self.assigned: set[str] = set()
+        self.signature_of: Any = None
+        self.raw_values = False  # Initial values of variables: ints for handles and bit fields, dicts for structs.
+
+    # Errors and annotations
+
+    def span(self, node: ast.AST) -> Span:
+        """Where the node stands."""
+        return span_of(node, self.function.file, self.function.name)
+
+    def refuse(self, code: str, node: ast.AST, detail: str = "", fix: str = "") -> Refused:
+        """Records an error at a node; raise the result."""
+        return self.diagnostics.refuse(code, self.span(node), detail, fix)
+
+    def annotation(self, node: ast.expr, value: object) -> Type:
+        """The type an annotation means; `value` is what Python evaluated it to (`Parameter.empty`: not evaluated)."""
+        try:
+            if value is inspect.Parameter.empty:
+                code = compile(ast.Expression(node), self.function.file, "eval")
+                value = eval(code, dict(self.names))  # noqa: S307 - the programmer's own annotation
+            return types.resolve(value, self.names)
+        except Exception as error:
+            raise self.refuse("K103", node, str(error)) from None
+
+    # Entry points
+
+    def value(self, node: ast.expr, want: Type | None, code: str = "K201") -> tree.Expression:
+        """A typed value; of exactly the type `want` where one is given."""
+        found = self.expression(node, want)
+        if want is None:
+            if isinstance(found, Static):
+                return self._typed_static(found, node)
+            return found
+        return self.coerce(found, want, node, code)
+
+    def operand(self, node: ast.expr) -> Value:
+        """A value whose type, when Static, the other operand decides."""
+        return self.expression(node, None)
+
+    def coerce(self, found: Value, want: Type, node: ast.AST, code: str = "K201") -> tree.Expression:
+        """`found` as `want`: a Static becomes a constant of that type; anything else must have the type already."""
+        if isinstance(found, Static):
+            return self.constant_of(found, want, node)
+        if found.type is want:
+            return found
+        if isinstance(want, PtrType) and want.nullable and found.type is want.required():
+            return tree.Convert(found.span, want, "widen", found)
+        if isinstance(found.type, PtrType) and found.type.nullable and want is found.type.required():
+            raise self.refuse("K213", node, found.type.name)
+        detail = f"{found.type.name} where {want.name} is wanted"
+        if isinstance(want, HandleType) or isinstance(found.type, HandleType):
+            raise self.refuse("K218", node, detail)
+        raise self.refuse(code, node, detail, self._conversion_fix(found.type, want, node))
+
+    def _conversion_fix(self, have: Type, want: Type, node: ast.AST) -> str:
+        text = ast.unparse(node) if isinstance(node, ast.expr) else "x"
+        if isinstance(have, IntType) and isinstance(want, IntType):
+            return f"{want.name}({text})" if have.widens_to(want) else f"trunc({text}, {want.name}) or exact(...)"
+        if isinstance(want, PtrType) and want.target is have:
+            return f"ptr({text})"
+        return ""
+
+    def _typed_static(self, found: Static, node: ast.AST) -> tree.Expression:
+        kind = getattr(found.value, "__kernel_type__", None) if isinstance(found.value, enum.Enum) else None
+        if kind is None and isinstance(found.value, enum.Enum):
+            try:
+                kind = types.as_type(type(found.value))
+            except TypeError:
+                kind = None
+        if isinstance(found.value, bool):
+            kind = BOOL
+        elif isinstance(found.value, str) and not isinstance(found.value, enum.Enum):
+            kind = types.STR
+        if kind is None:
+            if isinstance(found.value, int) and not isinstance(found.value, enum.Enum):
+                raise self.refuse("K112", node, f"{found.value} is a constant")
+            raise self.refuse("K115", node, _describe(found.value))
+        return self.constant_of(found, kind, node)
+
+    def constant_of(self, found: Static, want: Type, node: ast.AST) -> tree.Expression:
+        """A compile-time value as a constant of type `want`."""
+        value, span = found.value, found.span
+        if isinstance(value, enum.Enum):
+            kind = types.as_type(type(value)) if _is_kernel_enum(value) else None
+            if kind is None:
+                raise self.refuse("K115", node, f"{_describe(value)} is not a kernel enum", "decorate it with @enum(u8)")
+            if kind is not want:
+                raise self.refuse("K201", node, f"{kind.name} where {want.name} is wanted")
+            return tree.Const(span, want, int(value.value))
+        if isinstance(want, IntType) and isinstance(value, int) and not isinstance(value, bool):
+            if not want.holds(value):
+                raise self.refuse("K205", node, f"{value} is not a {want.name} ({want.minimum}..{want.maximum})")
+            return tree.Const(span, want, value)
+        if want is BOOL and isinstance(value, bool):
+            return tree.Const(span, want, value)
+        if want is types.STR and isinstance(value, (str, bytes)):
+            return tree.Text(span, want, value.encode() if isinstance(value, str) else value)
+        if isinstance(want, PtrType) and value is None:
+            if not want.nullable:
+                raise self.refuse("K213", node, f"None where {want.name} is wanted", f"declare it {want.name} | None")
+            return tree.Const(span, want, None)
+        if isinstance(want, FnPtrType) and isinstance(value, Function):
+            signature = self.signature_of(value)
+            if tuple(k for _, k in signature.parameters) != want.parameters or signature.result is not want.result:
+                raise self.refuse("K201", node, f"{value.name} does not have the signature of {want.name}")
+            return tree.FnRef(span, want, value)
+        if isinstance(value, (list, tuple, bytes)) and isinstance(want, ArrayType):
+            items = [self.constant_of(Static(v, span), want.element, node) for v in value]
+            return self._array(items, want, span, node)
+        if self.raw_values and isinstance(value, dict) and isinstance(want, StructType):
+            return self._initial_struct(value, want, span, node)
+        if self.raw_values and isinstance(want, (HandleType, BitsType)) and isinstance(value, int):
+            raw = self.constant_of(found, want.base, node)
+            return tree.Const(span, want, raw.value)  # type: ignore[attr-defined]
+        if isinstance(value, (int, str, bool)) or value is None:
+            raise self.refuse("K201", node, f"{_describe(value)} where {want.name} is wanted")
+        raise self.refuse("K115", node, _describe(value))
+
+    def _initial_struct(self, value: dict[str, Any], want: StructType, span: Span, node: ast.AST) -> tree.Expression:
+        for name in value:
+            if name not in want.fields:
+                raise self.refuse("K207", node, f"{want.name} has no {name}")
+        for name, field in want.fields.items():
+            if name not in value and not field.type.has_zero:
+                raise self.refuse("K214", node, f"{want.name}.{name} is {field.type.name}")
+        values = [self.constant_of(Static(v, span), want.fields[n].type, node) for n, v in value.items()]
+        return tree.New(span, want, list(value), values)
+
+    def _array(self, items: list[tree.Expression], want: ArrayType, span: Span, node: ast.AST) -> tree.Expression:
+        if len(items) != want.count:
+            raise self.refuse("K208", node, f"{len(items)} elements for {want.name}")
+        return tree.New(span, want, list(range(len(items))), items)
+
+    # Expressions by kind of syntax
+
+    def expression(self, node: ast.expr, want: Type | None) -> Value:
+        """One expression. `want` guides literals only; the caller still checks the type."""
+        found = self.any_expression(node, want)
+        if isinstance(found, RegisterRef):
+            raise self.refuse("K307", node, ast.unparse(node))
+        return found
+
+    def any_expression(self, node: ast.expr, want: Type | None) -> Value | RegisterRef:
+        """One expression, or a reference to a register."""
+        method = getattr(self, f"_{type(node).__name__.lower()}", None)
+        if method is None:
+            heap = (ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.JoinedStr)
+            raise self.refuse("K126" if isinstance(node, heap) else "K120", node, type(node).__name__.lower())
+        return method(node, want)
+
+    def _constant(self, node: ast.Constant, want: Type | None) -> Value:
+        if isinstance(node.value, (float, complex)) or node.value is ...:
+            raise self.refuse("K120", node, f"{node.value!r} is not an integer")
+        return Static(node.value, self.span(node))
+
+    def _name(self, node: ast.Name, want: Type | None) -> Value:
+        name = node.id
+        if name in self.poisoned:
+            raise Refused
+        if name in self.locals:
+            variable = self.locals[name]
+            return tree.Local(self.span(node), variable.type, variable)
+        if name in self.assigned and name != "_":
+            raise self.refuse("K113", node, name)
+        if name not in self.names:
+            builtins = self.names.get("__builtins__", {})
+            found = builtins if isinstance(builtins, dict) else vars(builtins)
+            if name not in found:
+                raise self.refuse("K110", node, name)
+            return self.static(found[name], node)
+        return self.static(self.names[name], node)
+
+    def static(self, value: Any, node: ast.AST) -> Value:
+        """A captured value; variables of modules become places."""
+        if isinstance(value, declare.Variable):
+            return tree.Global(self.span(node), value.type, value)
+        return Static(value, self.span(node))
+
+    def _list(self, node: ast.List, want: Type | None) -> Value:
+        if not isinstance(want, ArrayType):
+            raise self.refuse("K126", node, "list")
+        items = [self.value(item, want.element) for item in node.elts]
+        return self._array(items, want, self.span(node), node)
+
+    def _attribute(self, node: ast.Attribute, want: Type | None) -> Value | RegisterRef:
+        base = self.expression(node.value, None)
+        if isinstance(base, Static):
+            try:
+                value = getattr(base.value, node.attr)
+            except AttributeError:
+                raise self.refuse("K207", node, f"{_describe(base.value)} has no {node.attr}") from None
+            return self.static(value, node)
+        kind = base.type
+        if isinstance(kind, BitsType):
+            bits = self.bit_field(kind, node)
+            return tree.BitsGet(self.span(node), bits.type, base, bits)
+        if isinstance(kind, PtrType):
+            if kind.nullable:
+                raise self.refuse("K213", node.value, kind.name)
+            target = types.target_of(kind)
+            if isinstance(target, RegistersType):
+                if node.attr not in target.registers:
+                    raise self.refuse("K207", node, f"{target.name} has no register {node.attr}")
+                return RegisterRef(base, target.registers[node.attr], None, self.span(node))
+            if node.attr == "value" and not isinstance(target, StructType):
+                return tree.Deref(self.span(node), target, base)
+            base, kind = tree.Deref(self.span(node.value), target, base), target
+        if isinstance(kind, StructType):
+            if node.attr not in self.struct_fields(kind, node):
+                raise self.refuse("K207", node, f"{kind.name} has no {node.attr}: it has {', '.join(kind.fields)}")
+            return tree.Field(self.span(node), kind.fields[node.attr].type, base, node.attr)
+        raise self.refuse("K207", node, f"{kind.name} has no fields")
+
+    def struct_fields(self, kind: StructType, node: ast.AST) -> dict[str, types.Field]:
+        """The fields; a bad annotation inside the struct is shown where the struct is used."""
+        try:
+            return kind.fields
+        except TypeError as error:
+            raise self.refuse("K103", node, str(error)) from None
+
+    def bit_field(self, kind: Type, node: ast.Attribute) -> BitField:
+        """The bit field an attribute names."""
+        assert isinstance(kind, BitsType)
+        if node.attr not in kind.fields:
+            raise self.refuse("K207", node, f"{kind.name} has no {node.attr}: it has {', '.join(kind.fields)}")
+        return kind.fields[node.attr]
+
+    def fit_bits(self, value: tree.Expression, bits: BitField, node: ast.AST) -> tree.Expression:
+        """Refuses a constant that does not fit a bit field."""
+        if isinstance(value, tree.Const) and int(value.value) >> bits.width:
+            raise self.refuse("K205", node, f"{value.value} does not fit the {bits.width} bits of {bits.name}")
+        return value
+
+    def pointed(self, value: Value) -> tree.Expression:
+        """Follows a pointer to an array, so that p[i] works like array[i]."""
+        assert isinstance(value, tree.Expression)
+        if isinstance(value.type, PtrType) and not value.type.nullable:
+            return tree.Deref(value.span, types.target_of(value.type), value)
+        return value
+
+    def _subscript(self, node: ast.Subscript, want: Type | None) -> Value | RegisterRef:
+        base = self.any_expression(node.value, None)
+        if isinstance(base, Static):
+            return self._static_subscript(base, node)
+        if isinstance(base, RegisterRef):
+            return RegisterRef(base.block, base.register, self.index(node.slice, None), self.span(node))
+        if isinstance(base.type, PtrType) and base.type.nullable:
+            raise self.refuse("K213", node.value, base.type.name)
+        array = self.pointed(base)
+        if not isinstance(array.type, (ArrayType, SpanType)):
+            raise self.refuse("K210", node, array.type.name)
+        if isinstance(node.slice, ast.Slice):
+            return self._slice(node, array)
+        count = array.type.count if isinstance(array.type, ArrayType) else None
+        return tree.Element(self.span(node), array.type.element, array, self.index(node.slice, count))
+
+    def index(self, node: ast.expr, count: int | None) -> tree.Expression:
+        """An index: any unsigned integer; constants are checked here."""
+        found = self.expression(node, types.usize)
+        if isinstance(found, Static) and isinstance(found.value, int) and not isinstance(found.value, (bool, enum.Enum)):
+            if found.value < 0 or (count is not None and found.value >= count):
+                raise self.refuse("K211", node, f"{found.value} where the length is {count or 'unknown'}")
+            return tree.Const(found.span, types.usize, found.value)
+        if isinstance(found, tree.Expression) and isinstance(found.type, IntType) and not found.type.signed:
+            return found
+        kind = found.type.name if isinstance(found, tree.Expression) else _describe(found.value)
+        raise self.refuse("K210", node, f"the index is {kind}")
+
+    def _slice(self, node: ast.Subscript, base: tree.Expression) -> tree.Expression:
+        part = node.slice
+        assert isinstance(part, ast.Slice)
+        if part.step is not None:
+            raise self.refuse("K120", part.step, "step of a slice")
+        whole = self.whole_span(base, node)
+        assert isinstance(whole.type, SpanType)
+        start, stop = (None if p is None else self.value(p, types.usize) for p in (part.lower, part.upper))
+        kind = whole.type if whole.type is not types.STR else types.View[types.u8]
+        return tree.MakeSpan(self.span(node), kind, whole, start, stop)
+
+    def whole_span(self, base: tree.Expression, node: ast.AST) -> tree.Expression:
+        """All of an array (Span where it is writable, View of a constant), or the span itself."""
+        if isinstance(base.type, SpanType):
+            return base
+        if not isinstance(base.type, ArrayType) or not isinstance(base, PLACES):
+            raise self.refuse("K210", node, base.type.name)
+        make = types.View if _read_only(base) else types.Span
+        pointer = tree.AddressOf(base.span, types.Ptr[base.type], base)
+        return tree.MakeSpan(base.span, make[base.type.element], pointer, None, None)
+
+    def _static_subscript(self, base: Static, node: ast.Subscript) -> Value:
+        index = self.expression(node.slice, None) if not isinstance(node.slice, (ast.Slice, ast.Tuple)) else None
+        if isinstance(base.value, str) and isinstance(index, tree.Expression):
+            text = tree.Text(base.span, types.STR, base.value.encode())
+            return tree.Element(self.span(node), types.u8, text, self.index(node.slice, None))
+        if isinstance(node.slice, ast.Tuple):
+            index = Static(tuple(getattr(self.expression(n, None), "value", None) for n in node.slice.elts), base.span)
+        if not isinstance(index, Static):
+            raise self.refuse(
+                "K115", node, f"{_describe(base.value)} indexed at run time", "make it constant(Array[T, N], [...])"
+            )
+        try:
+            return self.static(base.value[index.value], node)
+        except Exception as error:
+            raise self.refuse("K211", node, str(error)) from None
+
+    def _unaryop(self, node: ast.UnaryOp, want: Type | None) -> Value:
+        if isinstance(node.op, ast.Not):
+            value = self.expression(node.operand, BOOL)
+            if isinstance(value, Static) and isinstance(value.value, bool):
+                return Static(not value.value, self.span(node))
+            if not isinstance(value, tree.Expression) or value.type is not BOOL:
+                raise self.refuse("K204", node.operand)
+            return tree.Unary(self.span(node), BOOL, "not", value)
+        value = self.expression(node.operand, want)
+        op = {ast.USub: "-", ast.Invert: "~"}.get(type(node.op))
+        if isinstance(value, Static):
+            if not isinstance(value.value, int) or isinstance(value.value, (bool, enum.Enum)) or op is None:
+                raise self.refuse("K203", node, f"{ast.unparse(node)}")
+            return Static(-value.value if op == "-" else ~value.value, self.span(node))
+        kind = value.type
+        if not isinstance(kind, IntType) or op is None or (op == "-" and not (kind.signed or kind.wrapping)):
+            raise self.refuse("K203", node, f"{op or '+'} of {kind.name}")
+        return tree.Unary(self.span(node), kind, op, value)
+
+    def _binop(self, node: ast.BinOp, want: Type | None) -> Value:
+        op = node.op
+        if isinstance(op, (ast.LShift, ast.RShift)):
+            return self.binary(node, op, self.expression(node.left, want), self.operand(node.right))
+        return self.binary(node, op, self.expression(node.left, want), self.expression(node.right, want))
+
+    def binary(self, node: ast.AST, op: ast.operator, left: Value, right: Value) -> Any:
+        """`left op right`; folded when both are Static."""
+        symbol = BINARY.get(type(op))
+        if symbol is None:
+            fix = "// rounds down" if isinstance(op, ast.Div) else ""
+            raise self.refuse("K203", node, type(op).__name__, fix)
+        span = self.span(node)
+        if isinstance(left, Static) and isinstance(right, Static):
+            return self._fold(node, symbol, left, right)
+        if symbol in ("<<", ">>"):
+            return self._shift(node, symbol, left, right)
+        kind = left.type if isinstance(left, tree.Expression) else right.type  # type: ignore[union-attr]
+        boolean = kind is BOOL and symbol in "&|^"
+        if not isinstance(kind, IntType) and not boolean:
+            raise self.refuse("K203", node, f"{symbol} of {kind.name}")
+        sides = self._same(node, left, right, kind)
+        if symbol in ("//", "%") and isinstance(sides[1], tree.Const) and sides[1].value == 0:
+            raise self.refuse("K217", node)
+        return tree.Binary(span, kind, symbol, *sides)
+
+    def _same(self, node: ast.AST, left: Value, right: Value, kind: Type) -> tuple[tree.Expression, tree.Expression]:
+        if isinstance(left, tree.Expression) and isinstance(right, tree.Expression) and left.type is not right.type:
+            code = "K218" if isinstance(left.type, HandleType) or isinstance(right.type, HandleType) else "K201"
+            raise self.refuse(
+                code, node, f"left is {left.type.name}, right is {right.type.name}", self._operand_fix(node, left, right)
+            )
+        return self.coerce(left, kind, node), self.coerce(right, kind, node)
+
+    def _operand_fix(self, node: ast.AST, left: tree.Expression, right: tree.Expression) -> str:
+        if not isinstance(node, ast.BinOp) or not isinstance(left.type, IntType) or not isinstance(right.type, IntType):
+            return ""
+        if left.type.widens_to(right.type):
+            return f"{right.type.name}({ast.unparse(node.left)})"
+        if right.type.widens_to(left.type):
+            return f"{left.type.name}({ast.unparse(node.right)})"
+        return ""
+
+    def _shift(self, node: ast.AST, symbol: str, left: Value, right: Value) -> tree.Expression:
+        if isinstance(left, Static):
+            raise self.refuse("K112", node, f"{left.value} is a constant", f"give it a type: u64({left.value})")
+        kind = left.type
+        if not isinstance(kind, IntType):
+            raise self.refuse("K203", node, f"{symbol} of {kind.name}")
+        if isinstance(right, Static):
+            if not isinstance(right.value, int) or not 0 <= right.value < kind.width:
+                raise self.refuse("K216", node, f"{right.value} for {kind.name}")
+            count: tree.Expression = tree.Const(right.span, types.u8, right.value)
+        else:
+            count = right
+            if not isinstance(count.type, IntType) or count.type.signed:
+                raise self.refuse("K203", node, f"shift by {count.type.name}", "shift by an unsigned integer")
+        return tree.Binary(self.span(node), kind, symbol, left, count)
+
+    def _fold(self, node: ast.AST, symbol: str, left: Static, right: Static) -> Static:
+        for side in (left, right):
+            if isinstance(side.value, (enum.Enum, Type, Function)) or not isinstance(side.value, (int, str)):
+                raise self.refuse("K203", node, f"{symbol} of {_describe(side.value)}")
+        if symbol == "<<" and isinstance(right.value, int) and right.value > 4096:
+            raise self.refuse("K216", node, f"{right.value}")
+        try:
+            return Static(FOLD[symbol](left.value, right.value), self.span(node))
+        except ZeroDivisionError:
+            raise self.refuse("K217", node) from None
+        except (TypeError, ValueError) as error:
+            raise self.refuse("K203", node, str(error)) from None
+
+    def _boolop(self, node: ast.BoolOp, want: Type | None) -> Value:
+        op = "and" if isinstance(node.op, ast.And) else "or"
+        values = [self._bool(v) for v in node.values]
+        result = values[0]
+        for right in values[1:]:
+            if isinstance(result, tree.Const):  # Decided at compile time.
+                result = right if bool(result.value) == (op == "and") else result
+            else:
+                result = tree.Logic(self.span(node), BOOL, op, result, right)
+        return Static(result.value, self.span(node)) if isinstance(result, tree.Const) else result
+
+    def _bool(self, node: ast.expr) -> tree.Expression:
+        value = self.expression(node, BOOL)
+        if isinstance(value, Static) and isinstance(value.value, bool):
+            return tree.Const(value.span, BOOL, value.value)
+        if isinstance(value, tree.Expression) and value.type is BOOL:
+            return value
+        kind = value.type.name if isinstance(value, tree.Expression) else _describe(value.value)
+        raise self.refuse("K204", node, f"it is {kind}")
+
+    def _ifexp(self, node: ast.IfExp, want: Type | None) -> Value:
+        condition = self._bool(node.test)
+        if isinstance(condition, tree.Const):
+            return self.expression(node.body if condition.value else node.orelse, want)
+        left, right = self.expression(node.body, want), self.expression(node.orelse, want)
+        kind = want
+        for side in (right, left):
+            kind = side.type if isinstance(side, tree.Expression) else kind
+        if kind is None:
+            kind = self._typed_static(left, node.body).type  # type: ignore[arg-type]
+        if kind.aggregate:
+            raise self.refuse("K206", node, kind.name)
+        return tree.Select(
+            self.span(node), kind, condition, self.coerce(left, kind, node.body), self.coerce(right, kind, node.orelse)
+        )
+
+    def _compare(self, node: ast.Compare, want: Type | None) -> Value:
+        if len(node.ops) > 1:
+            raise self.refuse("K120", node, "chained comparison", "join two comparisons with `and`")
+        left, right, op = self.operand(node.left), self.operand(node.comparators[0]), node.ops[0]
+        if isinstance(op, (ast.Is, ast.IsNot)):
+            return self._is_none(node, left, right, isinstance(op, ast.IsNot))
+        symbol = COMPARE.get(type(op))
+        if symbol is None:
+            raise self.refuse("K120", node, "`in`", "compare with each value")
+        if isinstance(left, Static) and isinstance(right, Static):
+            if type(left.value) is not type(right.value) and symbol in ("==", "!="):
+                return Static(symbol == "!=", self.span(node))
+            try:
+                return Static(bool(FOLD[symbol](left.value, right.value)), self.span(node))
+            except TypeError as error:
+                raise self.refuse("K203", node, str(error)) from None
+        kind = left.type if isinstance(left, tree.Expression) else right.type  # type: ignore[union-attr]
+        ordered = isinstance(kind, IntType)
+        equal = kind is BOOL or isinstance(kind, (EnumType, HandleType, BitsType, PtrType, FnPtrType))
+        if not ordered and not (equal and symbol in ("==", "!=")):
+            raise self.refuse("K203", node, f"{symbol} of {kind.name}")
+        return tree.Compare(self.span(node), BOOL, symbol, *self._same(node, left, right, kind))
+
+    def _is_none(self, node: ast.Compare, left: Value, right: Value, negated: bool) -> tree.Expression:
+        if not isinstance(right, Static) or right.value is not None:
+            raise self.refuse("K120", node, "`is`", "`is` compares with None only; use ==")
+        if not isinstance(left, tree.Expression) or not isinstance(left.type, PtrType) or not left.type.nullable:
+            raise self.refuse("K203", node, "it is never None")
+        none = tree.Const(right.span, left.type, None)
+        return tree.Compare(self.span(node), BOOL, "!=" if negated else "==", left, none)
+
+    def _call(self, node: ast.Call, want: Type | None) -> Value:
+        from kernel.lang import calls
+
+        return calls.call(self, node, want)
+
+    def statement_call(self, node: ast.Call) -> Any:
+        """A call that is a statement of its own kind (copy, panic), or None."""
+        from kernel.lang import calls
+
+        return calls.statement(self, node)
+
+    # Places
+
+    def place(self, node: ast.expr, code: str) -> tree.Expression:
+        """An expression that names memory."""
+        found = self.expression(node, None)
+        if isinstance(found, Static):
+            name = ast.unparse(node)
+            raise self.refuse("K114" if isinstance(node, ast.Name) else code, node, name)
+        if not isinstance(found, PLACES):
+            raise self.refuse(code, node, ast.unparse(node))
+        return found
+
+    def check_writable(self, place: tree.Expression, node: ast.AST) -> None:
+        """Refuses constants and read-only views."""
+        if _read_only(place):
+            raise self.refuse("K219", node, ast.unparse(node))
+
+
+def _read_only(place: tree.Expression) -> bool:
+    if isinstance(place, tree.Global):
+        return place.variable.constant
+    if isinstance(place, tree.Element) and isinstance(place.base.type, SpanType):
+        return not place.base.type.writable
+    if isinstance(place, (tree.Field, tree.Element)):
+        return _read_only(place.base)
+    return False
+
+
+def _is_kernel_enum(value: enum.Enum) -> bool:
+    try:
+        types.as_type(type(value))
+    except TypeError:
+        return False
+    return True
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, (int, str, bool)) or value is None:
+        return repr(value)
+    name = getattr(value, "__name__", None) or getattr(value, "name", None)
+    return f"{type(value).__name__} {name}" if isinstance(name, str) else type(value).__name__
