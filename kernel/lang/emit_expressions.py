@@ -112,10 +112,7 @@ class EmitExpressions:
         base, index = node.base, node.index
         if isinstance(base.type, SpanType):
             site = self._index_site(node)
-            if base.type is types.STR:
-                helper = self.emitter.helper("at_Str", lambda name: _AT_STR.format(name=name), "at_Str")
-            else:
-                helper = f"at_{self.types.name(base.type)}"
+            helper = self._span_helper("at", _AT, base.type)
             return self.ordered([base, index], lambda t: f"(*{helper}({t[0]}, {t[1]}, {site}))")
         assert isinstance(base.type, ArrayType)
         length = base.type.count
@@ -133,6 +130,14 @@ class EmitExpressions:
         if isinstance(base, tree.Deref):
             return f"{self.expression(base.pointer)}->e[{check.format(self.bare(index))}]"
         return f"{self.expression(base)}.e[{check.format(self.bare(index))}]"
+
+    def _span_helper(self, word: str, template: str, kind: SpanType) -> str:
+        """The C function `word` for spans of this type."""
+        span, element = self.types.name(kind), self.types.name(kind.element)
+        pointer = f"{element}{'' if element.endswith('*') else ' '}*" if kind.writable else f"{element} const *"
+        return self.emitter.helper(
+            (word, kind), lambda n: template.format(name=n, span=span, pointer=pointer), f"{word}_{span}"
+        )
 
     def _index_site(self, node: tree.Element) -> str:
         return self.emitter.site(node.span, f"index out of bounds (index, length) in `{source_text(node)}`", 2)
@@ -312,7 +317,7 @@ class EmitExpressions:
         site = self.emitter.site(node.span, text, 2)
         begin = self.bare(node.start) if node.start else "0"
         end = self.bare(node.stop) if node.stop else f"{whole}.length"
-        helper = f"part_{name}"
+        helper = self._span_helper("part", _PART, node.type)  # type: ignore[arg-type]
         first = f"{self.types.declare(base.type, whole)} = {self.bare(base)};"
         if base.type is types.STR:
             first += f" {name} {whole}v = {{{whole}.data, {whole}.length}};"
@@ -358,8 +363,13 @@ class EmitExpressions:
         return f"(({self.types.name(node.type)}){self.expression(node.operand)})"
 
 
-_AT_STR = """static inline const u8 *{name}(Str text, u64 index, const PanicSite *site) {{
-    return &text.data[kp_index(index, text.length, site)];
+_AT = """static inline {pointer}{name}({span} span, u64 index, const PanicSite *site) {{
+    return &span.data[kp_index(index, span.length, site)];
+}}"""
+
+_PART = """static inline {span} {name}({span} span, u64 start, u64 stop, const PanicSite *site) {{
+    if (KP_UNLIKELY(start > stop || stop > span.length)) kernel_panic(site, start, stop);
+    return ({span}){{start ? span.data + start : span.data, stop - start}};
 }}"""
 
 _EXACT = """static inline {to} {name}({have} value, const PanicSite *site) {{

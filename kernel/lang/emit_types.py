@@ -121,21 +121,6 @@ class TypeNames:
                 f"_Static_assert(sizeof({name}) == {kind.size} && _Alignof({name}) == {kind.align}, "
                 f'"layout of {name}");'
             )
-        elif isinstance(kind, SpanType) and kind is not types.STR:
-            self._define_span(kind)
-
-    def _define_span(self, kind: SpanType) -> None:
-        name, element = self.name(kind), self.name(kind.element)
-        const = "" if kind.writable else " const"
-        space = "" if element.endswith("*") and not const else " "
-        pointer = f"{element}{const}{space}*"
-        self.definitions.append(
-            f"static inline {pointer}at_{name}({name} span, u64 index, const PanicSite *site) {{\n"
-            f"    return &span.data[kp_index(index, span.length, site)];\n}}\n"
-            f"static inline {name} part_{name}({name} span, u64 start, u64 stop, const PanicSite *site) {{\n"
-            f"    if (KP_UNLIKELY(start > stop || stop > span.length)) kernel_panic(site, start, stop);\n"
-            f"    return ({name}){{start ? span.data + start : span.data, stop - start}};\n}}"
-        )
 
     def declare(self, kind: Type, name: str) -> str:
         """`type name` as C writes it."""
