@@ -30,57 +30,61 @@ class Unit(enum.Enum, shape=3):
 
 
 class AluOp(enum.Enum, shape=6):
-    """ALU operations; `word` selects the 32-bit form where there is one. Compares also drive `condition`."""
+    """ALU operations; `word` selects the 32-bit form where there is one. Compares also drive `condition`.
 
-    ADD = 0
-    SUB = 1
-    SLL = 2
-    SLT = 3
-    SLTU = 4
-    XOR = 5
-    SRL = 6
-    SRA = 7
-    OR = 8
-    AND = 9
-    # compare only: the branch conditions
-    EQ = 10
-    NE = 11
-    GE = 12
-    GEU = 13
-    # Zba (add_uw is `ADD` with the operand zero-extended)
-    SH1ADD = 16
-    SH2ADD = 17
-    SH3ADD = 18
-    ADD_UW = 19
-    SH1ADD_UW = 20
-    SH2ADD_UW = 21
-    SH3ADD_UW = 22
-    SLLI_UW = 23
-    # Zbb
-    ANDN = 24
-    ORN = 25
-    XNOR = 26
-    CLZ = 27
-    CTZ = 28
-    CPOP = 29
-    MAX = 30
-    MAXU = 31
-    MIN = 32
-    MINU = 33
-    SEXT_B = 34
-    SEXT_H = 35
-    ZEXT_H = 36
-    ROL = 37
-    ROR = 38
-    ORC_B = 39
-    REV8 = 40
-    # Zbs
-    BCLR = 41
-    BEXT = 42
-    BINV = 43
-    BSET = 44
-    # move the second operand (LUI)
-    PASS_B = 45
+    The encoding is the ALU's own decoder: bits 5..4 name the group, the rest are its controls (see `alu.Alu`).
+    """
+
+    # adder: bit 2 zero-extends the low word of A first, bits 1..0 shift it left
+    ADD = 0b00_0000
+    SH1ADD = 0b00_0001
+    SH2ADD = 0b00_0010
+    SH3ADD = 0b00_0011
+    ADD_UW = 0b00_0100
+    SH1ADD_UW = 0b00_0101
+    SH2ADD_UW = 0b00_0110
+    SH3ADD_UW = 0b00_0111
+    # subtracter: bits 2..0 are the branches' funct3; EQ, NE, GE and GEU are compares only
+    EQ = 0b00_1000
+    NE = 0b00_1001
+    SUB = 0b00_1010
+    SLT = 0b00_1100
+    GE = 0b00_1101
+    SLTU = 0b00_1110
+    GEU = 0b00_1111
+    # logic: bit 3 takes 1 << B for B, bit 2 inverts B, bits 1..0 are XOR, OR, AND, B
+    XOR = 0b01_0000
+    OR = 0b01_0001
+    AND = 0b01_0010
+    PASS_B = 0b01_0011  # LUI
+    XNOR = 0b01_0100
+    ORN = 0b01_0101
+    ANDN = 0b01_0110
+    BINV = 0b01_1000
+    BSET = 0b01_1001
+    BCLR = 0b01_1110
+    # rotate and mask: bit 0 left, bit 1 fill with the sign, bit 2 no mask, bit 3 no rotation but BEXT
+    SRL = 0b10_0000
+    SLL = 0b10_0001
+    SRA = 0b10_0010
+    SLLI_UW = 0b10_0011
+    ROR = 0b10_0100
+    ROL = 0b10_0101
+    BEXT = 0b10_1000
+    SEXT_B = 0b10_1010
+    ZEXT_H = 0b10_1100
+    SEXT_H = 0b10_1110
+    # counts and byte operations
+    CLZ = 0b11_0000
+    CTZ = 0b11_0001
+    CPOP = 0b11_0010
+    ORC_B = 0b11_0100
+    REV8 = 0b11_0110
+    # bits 2..0 as in the compares: A is chosen where the condition holds
+    MIN = 0b11_1100
+    MAX = 0b11_1101
+    MINU = 0b11_1110
+    MAXU = 0b11_1111
 
 
 class OperandA(enum.Enum, shape=1):
@@ -119,17 +123,17 @@ class Memory(enum.Enum, shape=3):
 
 
 class AmoOp(enum.Enum, shape=4):
-    """Atomic read-modify-write operations."""
+    """Atomic read-modify-write operations: bits 4..2 and bit 0 of funct5."""
 
-    SWAP = 0
-    ADD = 1
-    XOR = 2
+    ADD = 0
+    XOR = 1
+    OR = 2
     AND = 3
-    OR = 4
-    MIN = 5
-    MAX = 6
-    MINU = 7
-    MAXU = 8
+    MIN = 4
+    MAX = 5
+    MINU = 6
+    MAXU = 7
+    SWAP = 8
 
 
 class MulOp(enum.Enum, shape=2):
@@ -248,8 +252,11 @@ class TranslationContext(data.Struct):
 
 
 def walk_request_layout() -> data.StructLayout:
-    """A translation that the TLB could not give: a 64-bit address, why, and in which context."""
-    return data.StructLayout({"va": 64, "access": Access, "context": TranslationContext})
+    """A translation that the TLB could not give: a 64-bit address, why, and in which context.
+
+    `length`: bytes accessed from `va` on, 1..8, all in the same page; it decides on pages that PMP splits (`mixed`).
+    """
+    return data.StructLayout({"va": 64, "access": Access, "context": TranslationContext, "length": 4})
 
 
 def tlb_entry_layout(config: CoreConfig) -> data.StructLayout:

@@ -1,0 +1,136 @@
+"""The 64-bit counters: mcycle, minstret, mhpmcounter3.. with mhpmevent and mcountinhibit.
+
+Ten 64-bit adders would be a tenth of the core. Here a counter is a 64-bit word in a small memory plus a few bits of
+pending increments in flip-flops; one adder visits the counters in turn and moves their pending increments to memory:
+
+    events --select--> +1 in `pending[slot]` ---+
+                                                 v
+                 memory[turn] ---------------> adder ---> memory[turn], pending[turn] starts again
+
+The value of a counter is always memory + pending, so reads are exact in every cycle. All pending fields are one packed
+word: fields never overflow, so one addition counts every event of the cycle (cheap in gates and in simulation).
+
+A CSR write takes the memory's write port, and the turn waits. Writes come at most every third cycle (the pipeline
+refetches after each: `flush` in the CSR table), which leaves the turns time enough.
+"""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from ..config import CoreConfig
+from ..interfaces import events_layout
+
+CYCLE, INSTRET, FIRST_HPM = 0, 2, 3
+
+
+class Counters(wiring.Component):
+    """Counters, event selectors and inhibits (Privileged 3.1.10 and 3.1.12).
+
+    The cycle of `write` is not counted by the counter written: what is written is what the next instruction reads.
+
+    Parameters
+    ----------
+    config : CoreConfig
+        `hpm_counters` programmable counters exist; the numbers above read as zero and ignore writes.
+
+    Members
+    -------
+    number : In(5)
+        Counter addressed: 0 cycle, 2 instret, 3.. programmable ones (the low address bits of the CSR).
+    value : Out(64)
+        Its value now; 0 where there is none.
+    event : Out(event bits)
+        Its event selector; 0 where there is none.
+    inhibit : Out(3 + hpm_counters)
+        mcountinhibit.
+    write, write_event, write_inhibit : In(1)
+        `write_data` goes to counter `number`, to its event selector, to mcountinhibit.
+    write_data : In(64)
+        New value.
+    retire : In(1)
+        An instruction retires in this cycle.
+    events : In(events_layout())
+        What happens in this cycle.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._hpm = config.hpm_counters
+        self._last_event = len(events_layout().members)
+        super().__init__(
+            {
+                "number": In(5),
+                "value": Out(64),
+                "event": Out(bits_for(self._last_event)),
+                "inhibit": Out(FIRST_HPM + self._hpm),
+                "write": In(1),
+                "write_event": In(1),
+                "write_inhibit": In(1),
+                "write_data": In(64),
+                "retire": In(1),
+                "events": In(events_layout()),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # slot 0 is mcycle, 1 minstret, 2.. mhpmcounter3..; number 1 is `time`, which is not ours
+        slots = 2 + self._hpm
+        # between two turns of a counter lie at most 3/2 * slots cycles and one write; twice the slots is safe
+        bits = bits_for(2 * slots + 2)
+        m.submodules.memory = memory = Memory(shape=64, depth=slots, init=[])
+        turn_port = memory.read_port(domain="comb")
+        read_port = memory.read_port(domain="comb")
+        write_port = memory.write_port()
+
+        # --- what happens in this cycle --------------------------------------------------------------------------
+        selectors = [Signal(bits_for(self._last_event), name=f"mhpmevent{FIRST_HPM + n}") for n in range(self._hpm)]
+        happens = Cat(C(0, 1), self.events.as_value())  # selector 0: nothing
+        inhibit = Signal(FIRST_HPM + self._hpm)  # bit 1 stays 0
+        count = [~inhibit[CYCLE], self.retire & ~inhibit[INSTRET]]
+        for n, selector in enumerate(selectors):
+            count.append(happens.bit_select(selector, 1) & ~inhibit[FIRST_HPM + n])
+        m.d.comb += self.inhibit.eq(inhibit)
+
+        # --- turns -----------------------------------------------------------------------------------------------
+        pending = Signal(slots * bits)
+        turn = Signal(range(slots))
+        number = Signal(range(slots))
+        exists = Signal()
+        m.d.comb += [
+            exists.eq((self.number != 1) & (self.number < FIRST_HPM + self._hpm)),
+            number.eq(Mux(self.number == CYCLE, 0, self.number - 1)),
+            turn_port.addr.eq(turn),
+            read_port.addr.eq(number),
+            self.value.eq(Mux(exists, read_port.data + pending.word_select(number, bits), 0)),
+        ]
+        taken = Signal(range(slots))  # whose pending increments leave `pending` at this edge
+        m.d.comb += [taken.eq(turn), write_port.addr.eq(taken), write_port.en.eq(1)]
+        writing = Signal()
+        m.d.comb += writing.eq(self.write & exists)
+        with m.If(writing):
+            m.d.comb += [taken.eq(number), write_port.data.eq(self.write_data)]
+        with m.Else():
+            m.d.comb += write_port.data.eq(turn_port.data + pending.word_select(turn, bits))
+            m.d.sync += turn.eq(Mux(turn == slots - 1, 0, turn + 1))
+        increments = Signal(slots * bits)
+        kept = Signal(slots * bits)
+        for slot in range(slots):
+            mine = taken == slot
+            m.d.comb += increments.word_select(slot, bits).eq(count[slot] & ~(mine & writing))
+            m.d.comb += kept.word_select(slot, bits).eq(Mux(mine, 0, pending.word_select(slot, bits)))
+        m.d.sync += pending.eq(kept + increments)
+
+        # --- event selectors and inhibits ------------------------------------------------------------------------
+        new_event = Mux(self.write_data > self._last_event, 0, self.write_data[: bits_for(self._last_event)])
+        with m.Switch(self.number):
+            for n, selector in enumerate(selectors):
+                with m.Case(FIRST_HPM + n):
+                    m.d.comb += self.event.eq(selector)
+                    with m.If(self.write_event):
+                        m.d.sync += selector.eq(new_event)
+        with m.If(self.write_inhibit):
+            m.d.sync += [inhibit[0].eq(self.write_data[0]), inhibit[2:].eq(self.write_data[2:])]
+        return m

@@ -1,0 +1,285 @@
+"""Branch prediction: target buffer, gshare counters, return stack.
+
+All three are read with a block's address and answer for the whole 8-byte block in the next cycle. Only branches that
+were taken once are in the target buffer; a branch that is not there is predicted not taken and is no part of the
+history. A wrong entry (aliased tag, code that changed) is harmless: every instruction carries what was predicted for
+it, and execution compares.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, enum, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..config import CoreConfig
+
+TARGET_BITS = 38
+"""Target address bits 38:1; above bit 38 an Sv39 address repeats it, and no physical target is higher."""
+
+TAG_BITS = 20
+
+
+class BranchKind(enum.Enum, shape=2):
+    """What ends a block."""
+
+    CONDITIONAL = 0
+    JUMP = 1
+    CALL = 2
+    RETURN = 3
+
+
+class Target(data.Struct):
+    """A code address without its lowest bit, which is 0, and without the copies of its sign."""
+
+    bits: TARGET_BITS
+
+    def address(self):
+        """The 64-bit address."""
+        value = self.bits
+        return Cat(Const(0, 1), value, value[-1].replicate(64 - 1 - TARGET_BITS))
+
+
+class BtbEntry(data.Struct):
+    """One known branch of a block; `offset` is the position of its last halfword."""
+
+    valid: 1
+    tag: TAG_BITS
+    offset: 2
+    kind: BranchKind
+    target: Target
+
+
+def prediction_layout(config: CoreConfig) -> data.StructLayout:
+    """What was predicted for a block, and what training and repair need to know later.
+
+    `known` and `offset` tell which halfwords end a branch that the target buffer holds, by way; `counters` are the four
+    two-bit counters of the row `index`; `history` and `ras_top` are the states before the block.
+    """
+    return data.StructLayout(
+        {
+            "taken": 1,
+            "last": 2,
+            "known": 2,
+            "offset": data.ArrayLayout(2, 2),
+            "counters": data.ArrayLayout(2, 4),
+            "index": config.history_bits,
+            "history": config.history_bits,
+            "ras_top": range(config.ras_entries),
+        }
+    )
+
+
+class Training(wiring.Signature):
+    """What execution teaches: a counter to store, an entry to store or to drop, and the state to repair.
+
+    `address` is that of the branch's last halfword. `repair` comes with a redirect: history and return stack go back to
+    what they were before the branch, with the branch itself applied.
+    """
+
+    def __init__(self, config: CoreConfig):
+        super().__init__(
+            {
+                "address": Out(64),
+                "counter_write": Out(1),
+                "counter_index": Out(config.history_bits),
+                "counter": Out(2),
+                "entry_write": Out(1),
+                "entry_valid": Out(1),
+                "entry_known": Out(1),
+                "entry_way": Out(1),
+                "kind": Out(BranchKind),
+                "target": Out(Target),
+                "repair": Out(1),
+                "conditional": Out(1),
+                "taken": Out(1),
+                "history": Out(config.history_bits),
+                "ras_top": Out(range(config.ras_entries)),
+                "link": Out(Target),
+            }
+        )
+
+
+class Predictor(wiring.Component):
+    """Predicts where fetch goes after a block.
+
+    Parameters
+    ----------
+    config : CoreConfig
+        Sizes: `btb_sets`, `history_bits`, `ras_entries`.
+
+    Members
+    -------
+    next_pc : In(64)
+        Address of the block to be read at this clock edge.
+    read : In(1)
+        Read; when 0, the outputs keep answering for the block read last.
+    pc : In(64)
+        The block that was read last (its low bits tell where in the block fetch begins).
+    prediction : Out(prediction_layout)
+        The answer for `pc`.
+    target : Out(Target)
+        Where it goes, counted while `prediction.taken`.
+    answering : In(1)
+        `pc` was read; the next read follows it. (`accept` would do, but comes later in the cycle.)
+    accept : In(1)
+        The block goes on to decode: history and return stack advance.
+    training : In(Training)
+        From execution, at most one branch a cycle; zero flags when there is nothing.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self.config = config
+        super().__init__(
+            {
+                "next_pc": In(64),
+                "read": In(1),
+                "pc": In(64),
+                "prediction": Out(prediction_layout(config)),
+                "target": Out(Target),
+                "answering": In(1),
+                "accept": In(1),
+                "training": In(Training(config)),
+            }
+        )
+
+    def _set_of(self, address):
+        return address[3 : 3 + (self.config.btb_sets - 1).bit_length()]
+
+    def _tag_of(self, address):
+        low = 3 + (self.config.btb_sets - 1).bit_length()
+        return address[low : low + TAG_BITS]
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        prediction = self.prediction
+        training = self.training
+        history = Signal(config.history_bits)
+        history_next = Signal(config.history_bits)
+        ras_top = Signal(range(config.ras_entries))
+
+        # -- arrays, read with the next block's address
+        m.submodules.counters = counters = Memory(shape=data.ArrayLayout(2, 4), depth=1 << config.history_bits, init=[])
+        counters_read = counters.read_port()
+        counters_write = counters.write_port(granularity=1)
+        index_next = Signal(config.history_bits)
+        index = Signal(config.history_bits)
+        m.d.comb += [
+            index_next.eq(self.next_pc[3 : 3 + config.history_bits] ^ history_next),
+            counters_read.addr.eq(index_next),
+            counters_read.en.eq(self.read),
+        ]
+        with m.If(self.read):
+            m.d.sync += index.eq(index_next)
+        entries = []
+        writes = []
+        for way in range(2):
+            m.submodules[f"targets{way}"] = targets = Memory(shape=BtbEntry, depth=config.btb_sets, init=[])
+            read_port, write_port = targets.read_port(), targets.write_port()
+            m.d.comb += [read_port.addr.eq(self._set_of(self.next_pc)), read_port.en.eq(self.read)]
+            entries.append(read_port.data)
+            writes.append(write_port)
+
+        # -- the answer: the first branch from where fetch begins that is predicted taken
+        known = Signal(2)
+        takes = Signal(2)
+        start = self.pc[1:3]
+        for way, entry in enumerate(entries):
+            hit = Signal(name=f"hit{way}")
+            m.d.comb += [
+                hit.eq(entry.valid & (entry.tag == self._tag_of(self.pc)) & (entry.offset >= start)),
+                known[way].eq(hit),
+                takes[way].eq(hit & ((entry.kind != BranchKind.CONDITIONAL) | counters_read.data[entry.offset][1])),
+            ]
+        first = Signal()
+        chosen = Signal(BtbEntry)
+        return_stack = Signal(data.ArrayLayout(Target, config.ras_entries))
+        taken_conditional = Signal()
+        saw_conditional = Signal()
+        m.d.comb += [
+            first.eq(takes[1] & (~takes[0] | (entries[1].offset < entries[0].offset))),
+            chosen.eq(Mux(first, entries[1], entries[0])),
+            prediction.taken.eq(takes.any()),
+            prediction.last.eq(Mux(takes.any(), chosen.offset, 3)),
+            self.target.eq(Mux(chosen.kind == BranchKind.RETURN, return_stack[ras_top], chosen.target)),
+            prediction.known.eq(known),
+            prediction.offset[0].eq(entries[0].offset),
+            prediction.offset[1].eq(entries[1].offset),
+            prediction.counters.eq(counters_read.data),
+            prediction.index.eq(index),
+            prediction.history.eq(history),
+            prediction.ras_top.eq(ras_top),
+            taken_conditional.eq(prediction.taken & (chosen.kind == BranchKind.CONDITIONAL)),
+            saw_conditional.eq(
+                Cat(known[way] & (entry.kind == BranchKind.CONDITIONAL) for way, entry in enumerate(entries)).any()
+            ),
+        ]
+
+        # -- history and return stack, as of the next block
+        link = Signal(Target)
+        m.d.comb += [
+            link.bits.eq(Cat(Const(0, 2), self.pc[3 : 1 + TARGET_BITS]) + chosen.offset + 1),
+            history_next.eq(history),
+        ]
+        with m.If(training.repair):
+            m.d.comb += history_next.eq(
+                Mux(training.conditional, Cat(training.taken, training.history), training.history)
+            )
+            m.d.sync += ras_top.eq(training.ras_top)
+            with m.If(training.entry_write & training.entry_valid):
+                with m.If(training.kind == BranchKind.CALL):
+                    m.d.sync += [
+                        ras_top.eq(training.ras_top + 1),
+                        return_stack[(training.ras_top + 1)[: len(ras_top)]].eq(training.link),
+                    ]
+                with m.Elif(training.kind == BranchKind.RETURN):
+                    m.d.sync += ras_top.eq(training.ras_top - 1)
+        with m.Elif(self.answering & saw_conditional):
+            m.d.comb += history_next.eq(Cat(taken_conditional, history))
+        with m.If(self.accept & ~training.repair):
+            with m.If(prediction.taken & (chosen.kind == BranchKind.CALL)):
+                m.d.sync += [ras_top.eq(ras_top + 1), return_stack[(ras_top + 1)[: len(ras_top)]].eq(link)]
+            with m.If(prediction.taken & (chosen.kind == BranchKind.RETURN)):
+                m.d.sync += ras_top.eq(ras_top - 1)
+        with m.If(training.repair | self.accept):
+            m.d.sync += history.eq(history_next)
+
+        # -- training, one cycle late: a store into the arrays is never urgent
+        late = Training(config).create()
+        victim = Signal()
+        for name in (
+            "address",
+            "counter_index",
+            "counter",
+            "entry_valid",
+            "entry_known",
+            "entry_way",
+            "kind",
+            "target",
+        ):
+            with m.If(training.counter_write | training.entry_write):
+                m.d.sync += getattr(late, name).eq(getattr(training, name))
+        m.d.sync += [
+            late.counter_write.eq(training.counter_write),
+            late.entry_write.eq(training.entry_write),
+        ]
+        with m.If(late.entry_write & ~late.entry_known):
+            m.d.sync += victim.eq(~victim)
+        way_written = Signal()
+        m.d.comb += [
+            way_written.eq(Mux(late.entry_known, late.entry_way, victim)),
+            counters_write.addr.eq(late.counter_index),
+            counters_write.data.eq(late.counter.replicate(4)),
+            counters_write.en.eq(Mux(late.counter_write, 1 << late.address[1:3], 0)),
+        ]
+        for way, write_port in enumerate(writes):
+            m.d.comb += [
+                write_port.addr.eq(self._set_of(late.address)),
+                write_port.en.eq(late.entry_write & (way_written == way)),
+                write_port.data.valid.eq(late.entry_valid),
+                write_port.data.tag.eq(self._tag_of(late.address)),
+                write_port.data.offset.eq(late.address[1:3]),
+                write_port.data.kind.eq(late.kind),
+                write_port.data.target.eq(late.target),
+            ]
+        return m

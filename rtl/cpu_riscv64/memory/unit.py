@@ -1,0 +1,726 @@
+"""Executes loads, stores and atomics in the M stage, and serves everyone else who needs the data cache.
+
+The fast way is one cycle: a load that hits and meets no store to its bytes, or a store whose page is known. Whatever
+is not fast is done by the sequencer, which takes the arrays' read port (`busy_port`: no memory
+instruction may leave X), does one step, and lets the lookup be repeated. So every condition is decided in one place, from one lookup:
+
+    no translation        walk, then repeat with the walker's answer (`known`)
+    line not here         fetch it, then repeat
+    crosses a doubleword  first half, then second half
+    not cacheable         one bus access, after all older stores
+    atomic                after all older stores; load, then store, with the line held
+
+The other clients of the port: the page-table walker, probes (instruction fetch, DMA), the store buffer's misses, and
+prefetches.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import enum, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ...bus import axi4
+from ..amo import AmoAlu
+from ..config import LINE_BEATS, CoreConfig
+from ..interfaces import (
+    Access,
+    AmoOp,
+    Cause,
+    Memory,
+    Probe,
+    ProbeSignature,
+    SfenceRequest,
+    TranslationContext,
+    WalkerMemory,
+    walk_request_layout,
+    walk_response_layout,
+)
+from ..mmu.tlb import Tlb
+from .arrays import DataArrays
+from .store_buffer import StoreBuffer
+from .stream import StreamPrefetcher
+from .transfers import Transfers
+
+DRAM_BASE = 0x8000_0000
+
+
+class Client(enum.Enum, shape=3):
+    """Who asked for the lookup that is checked."""
+
+    DEMAND = 0
+    STORE = 1
+    PREFETCH = 2
+    WALKER = 3
+    FETCH_PROBE = 4
+    DMA_PROBE = 5
+
+
+class MemoryUnit(wiring.Component):
+    """The data side of the core.
+
+    Parameters
+    ----------
+    config : CoreConfig
+
+    Members
+    -------
+    x_memory : In(1), x_address : In(64)
+        X holds a memory instruction; its virtual address.
+    x_enters : In(1)
+        It moves to M at this clock edge.
+    busy_port : Out(1)
+        It must not: the arrays are in use. (Known early in the cycle.)
+    m_valid : In(1)
+        M holds a memory instruction that is to be executed; held with the fields below until `done`.
+    m_address, m_data : In(64)
+        Virtual address and rs2.
+    m_memory : In(Memory), m_size : In(2), m_unsigned : In(1), m_amo : In(AmoOp)
+        What it does.
+    done : Out(1)
+        Over in this cycle: with `result`, or
+    fault : Out(1), cause : Out(Cause), tval : Out(64)
+        with an exception.
+    result : Out(64)
+        Loaded value, or SC's verdict.
+    context : In(TranslationContext)
+        Effective one for data.
+    amo_result : Out(64)
+        What the last AMO stored.
+    drained : Out(1)
+        All stores have reached the cache or the bus.
+    sfence_valid : In(1), sfence : In(SfenceRequest), flushing : Out(1)
+        SFENCE.VMA for the data TLB.
+    walk_valid : Out(1), walk : Out, walk_done : In(1), walk_response : In
+        Translations.
+    walker_memory : In(WalkerMemory)
+        The walker's accesses.
+    fetch_probe, dma_probe : In(ProbeSignature)
+        Coherence.
+    ram_end : In(pa_width)
+        First address past DRAM.
+    bus : Out(axi4.Signature)
+    miss, miss_tlb, write_back : Out(1)
+        Events.
+    store_valid : Out(1), store_address : Out(pa_width), store_data : Out(64), store_mask : Out(8)
+        A store commits (for whoever watches the machine).
+    """
+
+    def __init__(self, config: CoreConfig):
+        self.config = config
+        super().__init__(
+            {
+                "x_memory": In(1),
+                "x_address": In(64),
+                "x_enters": In(1),
+                "busy_port": Out(1),
+                "m_valid": In(1),
+                "m_address": In(64),
+                "m_data": In(64),
+                "m_memory": In(Memory),
+                "m_size": In(2),
+                "m_unsigned": In(1),
+                "m_amo": In(AmoOp),
+                "done": Out(1),
+                "fault": Out(1),
+                "cause": Out(Cause),
+                "tval": Out(64),
+                "result": Out(64),
+                "amo_result": Out(64),
+                "context": In(TranslationContext),
+                "drained": Out(1),
+                "sfence_valid": In(1),
+                "sfence": In(SfenceRequest),
+                "flushing": Out(1),
+                "walk_valid": Out(1),
+                "walk": Out(walk_request_layout()),
+                "walk_done": In(1),
+                "walk_response": In(walk_response_layout(config)),
+                "walker_memory": In(WalkerMemory(config)),
+                "fetch_probe": In(ProbeSignature(config)),
+                "dma_probe": In(ProbeSignature(config)),
+                "ram_end": In(config.pa_width),
+                "bus": Out(axi4.Signature(addr_width=config.pa_width, data_width=64, id_width=2)),
+                "miss": Out(1),
+                "miss_tlb": Out(1),
+                "write_back": Out(1),
+                "store_valid": Out(1),
+                "store_address": Out(config.pa_width),
+                "store_data": Out(64),
+                "store_mask": Out(8),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.arrays = arrays = DataArrays(config)
+        m.submodules.stores = stores = StoreBuffer(config)
+        m.submodules.transfers = transfers = Transfers(config)
+        m.submodules.streams = streams = StreamPrefetcher(config)
+        m.submodules.tlb = tlb = Tlb(config)
+        m.submodules.amo = amo = AmoAlu()
+        connect(m, flipped(self.bus), transfers.bus)
+        walker = self.walker_memory
+        line_bits = config.pa_width - 6
+
+        # -- the instruction in M, and the half of it that is looked up
+        is_load = self.m_memory == Memory.LOAD
+        is_store = self.m_memory == Memory.STORE
+        atomic = Signal()
+        offset = self.m_address[:3]
+        size_mask = Signal(8)
+        bytes_mask = Signal(16)
+        crosses = Signal()
+        misaligned = Signal()
+        second = Signal()  # the second half of a crossing access
+        second_address = Signal(64)
+        address = Signal(64)
+        lookup_valid = Signal()  # the arrays answer for the instruction in M
+        evaluate = Signal()
+        m.d.comb += [
+            atomic.eq(~is_load & ~is_store),
+            size_mask.eq((1 << (1 << self.m_size)) - 1),
+            bytes_mask.eq(size_mask << offset),
+            crosses.eq(bytes_mask[8:].any()),
+            misaligned.eq((offset & ((1 << self.m_size) - 1)).any()),
+            address.eq(Mux(second, second_address, self.m_address)),
+        ]
+
+        # -- translation: the TLB's, or the walker's for this instruction
+        known = Signal()
+        known_ppn = Signal(config.ppn_width)
+        known_cacheable = Signal()
+        translated = Signal()
+        cacheable = Signal()
+        ppn = Signal(config.ppn_width)
+        waits_walk = Signal()
+        m.d.comb += [
+            tlb.va.eq(address),
+            tlb.access.eq(Mux(is_load | (self.m_memory == Memory.LOAD_RESERVED), Access.LOAD, Access.STORE)),
+            tlb.context.eq(self.context),
+            translated.eq(known | tlb.hit),
+            cacheable.eq(Mux(known, known_cacheable, tlb.cacheable)),
+            ppn.eq(Mux(known, known_ppn, tlb.ppn)),
+            self.walk.va.eq(address),
+            self.walk.access.eq(tlb.access),
+            self.walk.context.eq(self.context),
+            self.walk_valid.eq(waits_walk),
+            tlb.fill_entry.eq(self.walk_response.entry),
+            tlb.flush_valid.eq(self.sfence_valid),
+            tlb.flush.eq(self.sfence),
+            self.flushing.eq(tlb.busy),
+        ]
+        with m.If(second):
+            m.d.comb += self.walk.length.eq((1 << self.m_size) - (8 - offset))
+        with m.Elif(crosses):
+            m.d.comb += self.walk.length.eq(8 - offset)
+        with m.Else():
+            m.d.comb += self.walk.length.eq(1 << self.m_size)
+
+        # -- the lookup
+        checking = Signal()  # the arrays answer for `client`
+        client = Signal(Client)
+        client_line = Signal(line_bits)
+        conflict = Signal()
+        hit = Signal()
+        line = Signal(line_bits)
+        m.d.comb += [
+            arrays.ppn.eq(Mux(checking, client_line[6:], ppn)),
+            stores.query_index.eq(Mux(checking, walker.address[3:12], address[3:12])),
+            stores.query_mask.eq(Mux(checking, 0xFF, Mux(second, bytes_mask[8:], bytes_mask[:8]))),
+            conflict.eq(stores.conflict),
+            hit.eq(arrays.hit & cacheable & translated),
+            line.eq(Cat(address[6:12], ppn)),
+        ]
+
+        # -- load alignment: rotate, then extend
+        rotated = Signal(64)
+        extended = Signal(64)
+        read_word = Signal(64)
+        single_running = Signal()
+        m.d.comb += read_word.eq(Mux(single_running, transfers.single_read_data, arrays.word))
+        m.d.comb += rotated.eq(rotate_right_bytes(read_word, offset))
+        saved = Signal(64)
+        extend_from = Signal(64)
+        finishing = Signal()  # a crossing load: both halves are in `saved`
+        m.d.comb += extend_from.eq(Mux(finishing, saved, rotated))
+        with m.Switch(self.m_size):
+            for size in range(4):
+                with m.Case(size):
+                    low = extend_from[: 8 << size]
+                    sign = low[-1] & ~self.m_unsigned
+                    m.d.comb += extended.eq(Cat(low, sign.replicate(64 - (8 << size))) if size < 3 else low)
+
+        # -- store lanes
+        lanes = Signal(64)
+        store_source = Signal(64)
+        m.d.comb += [
+            store_source.eq(self.m_data),
+            lanes.eq(rotate_left_bytes(store_source, offset)),
+            transfers.single_address.eq(Cat(self.m_address[:12], known_ppn)),
+            transfers.single_size.eq(self.m_size),
+            transfers.single_data.eq(lanes),
+            transfers.single_mask.eq(bytes_mask[:8]),
+            transfers.single_write.eq(is_store),
+        ]
+
+        # -- replies of the slow ways: registered, so that the fast way's path stays short
+        reply = Signal()
+        reply_fault = Signal()
+        reply_cause = Signal(Cause)
+        reply_data = Signal(64)
+        m.d.sync += reply.eq(0)
+        fast = Signal()
+        m.d.comb += [
+            self.done.eq(fast | reply),
+            self.fault.eq(reply & reply_fault),
+            self.cause.eq(reply_cause),
+            self.tval.eq(address),
+            self.result.eq(Mux(reply, reply_data, extended)),
+        ]
+
+        def answer(data):
+            m.d.sync += [reply.eq(1), reply_fault.eq(0), reply_data.eq(data)]
+
+        def refuse(cause):
+            m.d.sync += [reply.eq(1), reply_fault.eq(1), reply_cause.eq(cause)]
+
+        access_fault = Mux(tlb.access == Access.LOAD, Cause.LOAD_ACCESS, Cause.STORE_ACCESS)
+        misaligned_fault = Mux(tlb.access == Access.LOAD, Cause.LOAD_MISALIGNED, Cause.STORE_MISALIGNED)
+
+        # -- what the instruction in M waits for before it is looked up again
+        needs_empty = Signal()  # older stores to drain
+        needs_line = Signal()  # its line to be asked for
+        waits_fill = Signal()  # any fill to end
+        miss_line = Signal(line_bits)
+        first_ppn = Signal(config.ppn_width)
+        reservation_valid = Signal()
+        reservation = Signal(line_bits)
+        amo_way = Signal(range(config.cache_ways))
+        store_waits = Signal()  # the store buffer's head waits for a fill
+        walker_yields = Signal()  # the walker's doubleword is still in the store buffer
+        blocked = Signal()  # a line could not be asked for; try again when something has ended
+        held_valid = Signal()  # a DMA write to `held_line` is under way
+        held_line = Signal(line_bits)
+        victim = Signal(range(config.cache_ways))
+        evict_line = Signal(line_bits)
+        evict_way = Signal.like(victim)
+        evict_beat = Signal(range(LINE_BEATS + 1))
+        evict_fill = Signal()  # a fill follows into the same way
+        sweep = Signal(range(config.cache_sets))
+
+        # -- the arrays' read port: X's, unless taken
+        take_port = Signal()
+        port_index = Signal(12)
+        m.d.comb += [
+            self.busy_port.eq(take_port | tlb.busy),
+            arrays.index.eq(Mux(take_port, port_index, self.x_address[:12])),
+            arrays.read.eq(take_port | self.x_memory),
+            tlb.lookup_va.eq(Mux(take_port, address, self.x_address)),
+            tlb.lookup_enable.eq(take_port | self.x_memory),
+        ]
+        m.d.sync += lookup_valid.eq(self.x_enters)
+
+        # -- stores drain into the cache when nothing else writes it
+        hold_stores = Signal()
+        m.d.comb += [
+            arrays.word_index.eq(stores.head_address[3:12]),
+            arrays.word_way.eq(stores.head_way),
+            arrays.word_data.eq(stores.head_data),
+            arrays.dirty_write_set.eq(stores.head_address[6:12]),
+            arrays.dirty_value.eq(1),
+            arrays.tag_set.eq(client_line[:6]),
+            arrays.tag_ppn.eq(client_line[6:]),
+        ]
+        with m.If(transfers.beat):
+            m.d.comb += [
+                arrays.word_index.eq(Cat(transfers.beat_index, transfers.beat_line[:6])),
+                arrays.word_way.eq(transfers.beat_way),
+                arrays.word_data.eq(transfers.beat_data),
+                arrays.word_write.eq(0xFF),
+            ]
+        with m.Elif(stores.head_valid & stores.head_hit & ~hold_stores):
+            m.d.comb += [
+                arrays.word_write.eq(stores.head_mask),
+                arrays.dirty_write.eq(1 << stores.head_way),
+                stores.pop.eq(1),
+            ]
+        m.d.comb += [
+            stores.line.eq(client_line),
+            stores.line_way.eq(arrays.hit_way),
+            stores.push_address.eq(Cat(address[:12], ppn)),
+            stores.push_data.eq(lanes),
+            stores.push_mask.eq(bytes_mask[:8]),
+            stores.push_hit.eq(arrays.hit),
+            stores.push_way.eq(arrays.hit_way),
+            self.drained.eq(stores.empty),
+        ]
+        # a fill's last beat: its tag becomes valid, stores that waited for it may go
+        with m.If(transfers.filled):
+            m.d.comb += [
+                arrays.tag_set.eq(transfers.beat_line[:6]),
+                arrays.tag_ppn.eq(transfers.beat_line[6:]),
+                arrays.tag_valid.eq(1),
+                arrays.tag_write.eq(Mux(transfers.failed, 0, 1 << transfers.beat_way)),
+                stores.line.eq(transfers.beat_line),
+                stores.line_way.eq(transfers.beat_way),
+                stores.line_found.eq(~transfers.failed),
+            ]
+            m.d.sync += [waits_fill.eq(0), store_waits.eq(0), blocked.eq(0)]
+            with m.If(transfers.failed):
+                with m.If(waits_fill & (miss_line == transfers.beat_line)):
+                    refuse(access_fault)
+                with m.If(store_waits & (stores.head_address[6:] == transfers.beat_line)):
+                    m.d.comb += stores.pop.eq(1)  # DRAM answered for this address before; nobody is left to tell
+        streams_access = Signal()
+        m.d.comb += [streams.access.eq(streams_access), streams.line.eq(line)]
+
+        with m.FSM(name="sequencer", init="Clear the tags"):
+            with m.State("Clear the tags"):
+                m.d.comb += [
+                    take_port.eq(1),
+                    arrays.tag_set.eq(sweep),
+                    arrays.tag_write.eq(~0),
+                ]
+                m.d.sync += sweep.eq(sweep + 1)
+                with m.If(sweep == config.cache_sets - 1):
+                    m.next = "Ready"
+
+            with m.State("Ready"):
+                m.d.comb += evaluate.eq(self.m_valid & lookup_valid)
+                with m.If(evaluate):
+                    streams_go = translated & cacheable & (is_load | is_store)
+                    m.d.comb += [streams_access.eq(streams_go), streams.miss.eq(streams_go & ~arrays.hit)]
+                    with m.If(atomic & misaligned):
+                        refuse(misaligned_fault)
+                    with m.Elif((self.m_memory == Memory.STORE_CONDITIONAL) & ~reservation_valid):
+                        answer(1)
+                    with m.Elif(~translated):
+                        m.d.comb += self.miss_tlb.eq(1)
+                        m.d.sync += waits_walk.eq(1)
+                    with m.Elif(~cacheable):
+                        with m.If(atomic | second):
+                            refuse(access_fault)
+                        with m.Elif(misaligned):
+                            refuse(misaligned_fault)
+                        with m.Elif(~stores.empty | transfers.writing_back):
+                            m.d.sync += needs_empty.eq(1)
+                        with m.Else():
+                            m.d.sync += known_ppn.eq(ppn)
+                            m.next = "Single access"
+                    with m.Elif(is_store):
+                        with m.If(crosses & ~second):
+                            m.d.sync += [
+                                first_ppn.eq(ppn),
+                                known.eq(0),
+                                second.eq(1),
+                                second_address.eq(Cat(Const(0, 3), self.m_address[3:] + 1)),
+                            ]
+                        with m.Elif(~stores.full):
+                            m.d.comb += stores.push.eq(1)
+                            with m.If(second):
+                                m.d.comb += [stores.push_mask.eq(bytes_mask[8:]), stores.push_hit.eq(0)]
+                                m.next = "Store the first half"
+                            with m.Else():
+                                m.d.comb += fast.eq(1)
+                    with m.Elif(atomic & ~stores.empty):
+                        m.d.sync += needs_empty.eq(1)
+                    with m.Elif(~arrays.hit):
+                        m.d.sync += [needs_line.eq(1), miss_line.eq(line)]
+                    with m.Elif(conflict):
+                        pass  # look again
+                    with m.Elif(is_load):
+                        with m.If(crosses & ~second):
+                            m.d.sync += [
+                                saved.eq(rotated),
+                                known.eq(0),
+                                second.eq(1),
+                                second_address.eq(Cat(Const(0, 3), self.m_address[3:] + 1)),
+                            ]
+                        with m.Elif(second):
+                            m.d.sync += saved.eq(merge_bytes(saved, rotated, offset))
+                            m.next = "Join the halves"
+                        with m.Else():
+                            m.d.comb += fast.eq(1)
+                    with m.Elif(self.m_memory == Memory.LOAD_RESERVED):
+                        answer(extended)
+                        m.d.sync += [reservation_valid.eq(1), reservation.eq(line)]
+                    with m.Elif(self.m_memory == Memory.STORE_CONDITIONAL):
+                        m.d.comb += stores.push.eq(reservation == line)
+                        m.d.sync += reservation_valid.eq(0)
+                        answer(reservation != line)
+                    with m.Else():
+                        m.d.sync += [saved.eq(extended), amo_way.eq(arrays.hit_way), first_ppn.eq(ppn)]
+                        m.next = "Modify"
+
+                # the next lookup on the port
+                store_wants = stores.head_valid & ~stores.head_hit & ~store_waits & ~blocked
+                repeat = (
+                    self.m_valid
+                    & ~lookup_valid
+                    & ~reply
+                    & ~waits_walk
+                    & ~waits_fill
+                    & ~needs_line
+                    & (~needs_empty | (stores.empty & ~transfers.writing_back))
+                    & ~tlb.busy
+                )
+                with m.If(repeat):
+                    m.d.comb += [take_port.eq(1), port_index.eq(address[:12])]
+                    m.d.sync += [lookup_valid.eq(1), needs_empty.eq(0)]
+                with m.Elif(walker.valid & ~(walker_yields & store_wants)):
+                    m.d.comb += take_port.eq(1)
+                    m.d.sync += [client.eq(Client.WALKER), client_line.eq(walker.address[6:])]
+                    m.d.comb += port_index.eq(walker.address[:12])
+                    with m.If((walker.address < DRAM_BASE) | (walker.address >= self.ram_end)):
+                        m.d.comb += [walker.done.eq(1), walker.error.eq(1)]
+                    with m.Elif(blocked):
+                        m.d.comb += take_port.eq(0)
+                    with m.Else():
+                        m.next = "Check"
+                with m.Elif(self.dma_probe.valid & ~transfers.writing_back):
+                    m.d.comb += [take_port.eq(1), port_index.eq(self.dma_probe.address[:12])]
+                    m.d.sync += [client.eq(Client.DMA_PROBE), client_line.eq(self.dma_probe.address[6:])]
+                    m.next = "Check"
+                with m.Elif(self.fetch_probe.valid & ~transfers.writing_back):
+                    m.d.comb += [take_port.eq(1), port_index.eq(self.fetch_probe.address[:12])]
+                    m.d.sync += [client.eq(Client.FETCH_PROBE), client_line.eq(self.fetch_probe.address[6:])]
+                    m.next = "Check"
+                with m.Elif(needs_line & ~blocked):
+                    m.d.comb += [take_port.eq(1), port_index.eq(miss_line[:6] << 6)]
+                    m.d.sync += [client.eq(Client.DEMAND), client_line.eq(miss_line)]
+                    m.next = "Check"
+                with m.Elif(store_wants):
+                    m.d.comb += [take_port.eq(1), port_index.eq(stores.head_address[:12])]
+                    m.d.sync += [client.eq(Client.STORE), client_line.eq(stores.head_address[6:])]
+                    m.next = "Check"
+                with m.Elif(streams.valid & ~blocked & transfers.fill_ready):
+                    m.d.comb += [take_port.eq(1), port_index.eq(streams.prefetch[:6] << 6)]
+                    m.d.sync += [client.eq(Client.PREFETCH), client_line.eq(streams.prefetch)]
+                    m.next = "Check"
+
+            with m.State("Check"):
+                is_probe = (client == Client.FETCH_PROBE) | (client == Client.DMA_PROBE)
+                flush = (client == Client.DMA_PROBE) & (self.dma_probe.kind == Probe.FLUSH)
+                dirty = Signal()
+                hit_dirty = Signal()
+                m.d.comb += [
+                    take_port.eq(1),
+                    checking.eq(1),
+                    hold_stores.eq(1),
+                    transfers.query_line.eq(client_line),
+                    arrays.dirty_set.eq(client_line[:6]),
+                    arrays.victim_way.eq(victim),
+                    dirty.eq(arrays.dirty_ways.bit_select(victim, 1) & arrays.victim_valid),
+                    hit_dirty.eq((arrays.dirty_ways & arrays.hit_ways).any()),
+                ]
+                m.next = "Ready"
+                # a fill ends in this very cycle: its tag takes the write port, look again
+                with m.If(~transfers.filled):
+                    with m.If(is_probe):
+                        with m.If(arrays.hit & (hit_dirty | flush)):
+                            m.d.sync += [
+                                evict_line.eq(client_line),
+                                evict_way.eq(arrays.hit_way),
+                                evict_beat.eq(0),
+                                evict_fill.eq(0),
+                            ]
+                            m.d.comb += [
+                                arrays.dirty_write.eq(arrays.hit_ways),
+                                arrays.dirty_write_set.eq(client_line[:6]),
+                                arrays.dirty_value.eq(0),
+                            ]
+                            with m.If(flush):
+                                m.d.comb += [arrays.tag_write.eq(arrays.hit_ways), stores.line_lost.eq(1)]
+                            with m.If(hit_dirty):
+                                m.next = "Read out"
+                        with m.Elif(~(flush & transfers.query_filling)):
+                            with m.If(client == Client.DMA_PROBE):
+                                m.d.comb += self.dma_probe.done.eq(1)
+                                with m.If(flush):
+                                    m.d.sync += [held_valid.eq(1), held_line.eq(client_line)]
+                                    with m.If(reservation == client_line):
+                                        m.d.sync += reservation_valid.eq(0)
+                            with m.Else():
+                                m.d.comb += self.fetch_probe.done.eq(1)
+                    with m.Elif(arrays.hit):
+                        m.d.comb += stores.line_found.eq(1)
+                        with m.If(client == Client.DEMAND):
+                            m.d.sync += needs_line.eq(0)
+                        with m.If(client == Client.PREFETCH):
+                            m.d.comb += streams.take.eq(1)
+                        m.d.sync += walker_yields.eq((client == Client.WALKER) & conflict)
+                        with m.If((client == Client.WALKER) & ~conflict):
+                            m.d.comb += [walker.data.eq(arrays.word), walker.done.eq(1)]
+                            with m.If(walker.set_bits & (arrays.word == walker.expected)):
+                                m.d.comb += walker.done.eq(~stores.full)
+                                m.d.comb += [
+                                    stores.push.eq(~stores.full),
+                                    stores.push_address.eq(walker.address),
+                                    stores.push_data.eq(walker.expected | walker.bits),
+                                    stores.push_mask.eq(0xFF),
+                                ]
+                    with m.Elif(transfers.query_filling):
+                        with m.If(client == Client.DEMAND):
+                            m.d.sync += [needs_line.eq(0), waits_fill.eq(1)]
+                        with m.If(client == Client.STORE):
+                            m.d.sync += store_waits.eq(1)
+                        with m.If(client == Client.PREFETCH):
+                            m.d.comb += streams.take.eq(1)
+                        with m.If(client == Client.WALKER):
+                            m.d.sync += blocked.eq(1)
+                    with m.Elif(
+                        ~transfers.fill_ready
+                        | (held_valid & (held_line == client_line))
+                        | (transfers.writing_back & (transfers.pending_line == client_line))
+                        | (dirty & transfers.writing_back)
+                    ):
+                        m.d.sync += blocked.eq(1)
+                        with m.If(client == Client.PREFETCH):
+                            m.d.comb += streams.take.eq(1)
+                    with m.Elif(transfers.query_ways.bit_select(victim, 1)):
+                        m.d.sync += victim.eq(victim + 1)
+                        if config.cache_ways == 1:
+                            m.d.sync += blocked.eq(1)
+                    with m.Else():
+                        m.d.comb += [
+                            arrays.tag_write.eq(1 << victim),
+                            arrays.dirty_write.eq(1 << victim),
+                            arrays.dirty_write_set.eq(client_line[:6]),
+                            arrays.dirty_value.eq(0),
+                            stores.line_way.eq(victim),
+                            stores.line_lost.eq(1),
+                            transfers.fill.eq(1),
+                            self.miss.eq((client == Client.DEMAND) | (client == Client.STORE)),
+                            self.write_back.eq(dirty),
+                        ]
+                        m.d.sync += [
+                            evict_line.eq(Cat(client_line[:6], arrays.victim_ppn)),
+                            evict_way.eq(victim),
+                            evict_beat.eq(0),
+                            victim.eq(victim + 1),
+                        ]
+                        with m.If(client == Client.DEMAND):
+                            m.d.sync += [needs_line.eq(0), waits_fill.eq(1)]
+                        with m.If(client == Client.STORE):
+                            m.d.sync += store_waits.eq(1)
+                        with m.If(client == Client.PREFETCH):
+                            m.d.comb += streams.take.eq(1)
+                        with m.If(client == Client.WALKER):
+                            m.d.sync += blocked.eq(1)
+                        with m.If(dirty):
+                            m.next = "Read out"
+
+            with m.State("Read out"):
+                # the fill that wants this way may already be answered: its data waits on the bus
+                m.d.comb += [
+                    take_port.eq(1),
+                    port_index.eq(Cat(Const(0, 3), evict_beat[:3], evict_line[:6])),
+                    arrays.force.eq(1),
+                    arrays.force_way.eq(evict_way),
+                    transfers.hold_beats.eq(1),
+                    transfers.store_beat.eq(evict_beat != 0),
+                    transfers.store_index.eq(evict_beat - 1),
+                ]
+                m.d.sync += evict_beat.eq(evict_beat + 1)
+                with m.If(evict_beat == LINE_BEATS):
+                    m.d.comb += transfers.write_back.eq(1)
+                    m.next = "Ready"
+
+            with m.State("Store the first half"):
+                m.d.comb += [
+                    take_port.eq(1),
+                    stores.push.eq(~stores.full),
+                    stores.push_address.eq(Cat(self.m_address[:12], first_ppn)),
+                    stores.push_hit.eq(0),
+                ]
+                with m.If(~stores.full):
+                    answer(0)
+                    m.next = "Ready"
+
+            with m.State("Join the halves"):
+                m.d.comb += [take_port.eq(1), finishing.eq(1)]
+                answer(extended)
+                m.next = "Ready"
+
+            with m.State("Modify"):
+                m.d.comb += [
+                    take_port.eq(1),
+                    store_source.eq(amo.result),
+                    stores.push.eq(1),
+                    stores.push_address.eq(Cat(self.m_address[:12], first_ppn)),
+                    stores.push_hit.eq(1),
+                    stores.push_way.eq(amo_way),
+                ]
+                answer(saved)
+                m.next = "Ready"
+
+            with m.State("Single access"):
+                m.d.comb += [take_port.eq(1), transfers.single.eq(1), single_running.eq(1)]
+                with m.If(transfers.single_done):
+                    with m.If(transfers.single_error):
+                        refuse(access_fault)
+                    with m.Else():
+                        answer(extended)
+                    m.next = "Ready"
+
+        m.d.comb += [
+            self.amo_result.eq(amo.result),
+            amo.op.eq(self.m_amo),
+            amo.memory.eq(saved),
+            amo.register.eq(self.m_data),
+            amo.size.eq(self.m_size),
+            transfers.fill_line.eq(client_line),
+            transfers.fill_way.eq(victim),
+            transfers.store_data.eq(arrays.word),
+            transfers.write_back_line.eq(evict_line),
+        ]
+
+        # -- the walker's answer
+        with m.If(waits_walk & self.walk_done):
+            m.d.sync += waits_walk.eq(0)
+            with m.If(self.walk_response.fault):
+                refuse(self.walk_response.cause)
+            with m.Else():
+                m.d.comb += tlb.fill_valid.eq(~self.walk_response.entry.mixed)
+                m.d.sync += [
+                    known.eq(1),
+                    known_ppn.eq(self.walk_response.entry.ppn),
+                    known_cacheable.eq(self.walk_response.entry.cacheable),
+                ]
+        with m.If(self.dma_probe.release):
+            m.d.sync += held_valid.eq(0)
+        with m.If(transfers.written | self.dma_probe.release):
+            m.d.sync += blocked.eq(0)
+
+        # -- the instruction leaves
+        with m.If(self.done & self.m_valid):
+            m.d.sync += [known.eq(0), second.eq(0), needs_empty.eq(0)]
+
+        m.d.comb += [
+            self.store_valid.eq(stores.push),
+            self.store_address.eq(stores.push_address),
+            self.store_data.eq(stores.push_data),
+            self.store_mask.eq(stores.push_mask),
+        ]
+        return m
+
+
+def rotate_right_bytes(word, count):
+    """`word` rotated right by `count` bytes (0..7), as three stages of multiplexers."""
+    for stage in range(3):
+        bits = 8 << stage
+        word = Mux(count[stage], Cat(word[bits:], word[:bits]), word)
+    return word
+
+
+def rotate_left_bytes(word, count):
+    """`word` rotated left by `count` bytes (0..7)."""
+    for stage in range(3):
+        bits = 8 << stage
+        word = Mux(count[stage], Cat(word[-bits:], word[:-bits]), word)
+    return word
+
+
+def merge_bytes(low, high, offset):
+    """The lowest 8 - `offset` bytes of `low`, the rest of `high`."""
+    return Cat(Mux(byte + offset < 8, low.word_select(byte, 8), high.word_select(byte, 8)) for byte in range(8))

@@ -1,0 +1,319 @@
+"""The translation lookaside buffer, used once for fetches and once for data.
+
+BRAM output to `hit`, and on into the cache's tag compare in the same cycle, is the longest path of the core. So an
+entry is stored as the lookup wants to see it (PTE, A/D, PMP and PMA permissions already joined, the user bit as two
+"who may" bits, no valid bit but an unused `space`), and every condition that does not depend on the entry is computed
+from registers beside it. A lookup that is denied for any reason is just a miss: the walker finds out which fault it is.
+
+All else is slow and small: filling and flushing go through the same two ports and the same comparators.
+"""
+
+from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..config import PAGE_BITS, CoreConfig
+from ..interfaces import Access, Privilege, SfenceRequest, Space, TranslationContext, tlb_entry_layout
+
+WAYS = 2
+VPN_BITS = 27
+VA_BITS = PAGE_BITS + VPN_BITS  # Sv39
+EMPTY = 3  # the value that `Space` leaves free marks a row that holds no entry
+
+
+class Tlb(wiring.Component):
+    """Two-way set associative TLB of 4 KiB entries, in block RAM.
+
+    A lookup takes two cycles: the set is read at the end of the first, the answer is combinational in the second.
+    No two ways hit at once: a fill replaces every entry that could answer the same lookup.
+
+    Parameters
+    ----------
+    config : CoreConfig
+        `tlb_sets` (at least 2), `asid_width`, `pa_width`.
+
+    Members
+    -------
+    lookup_enable : In(1)
+        Read the set of `lookup_va`. When 0, the answer stays about the last set read.
+    lookup_va : In(64)
+        Only the page number's low bits are used.
+    va, access, context : In
+        In the next cycle (from the caller's registers): the whole address, and who asks why.
+    hit : Out(1)
+        An entry allows this access. Always 0 until the first lookup after a fill or flush.
+    ppn : Out(ppn_width), cacheable : Out(1)
+        Of the entry that hits; undefined otherwise.
+    way_hit, way_ppn, way_cacheable : Out, one a way
+        The same before the choice, for a cache that compares its tags with both.
+    fill_valid : In(1), fill_entry : In(tlb_entry_layout)
+        Takes the entry (one cycle). Ignored while `busy`. A `mixed` entry is not kept.
+    flush_valid : In(1), flush : In(SfenceRequest)
+        SFENCE.VMA (Privileged 4.2.1), takes `tlb_sets` + 2 cycles. By address it drops the page, and every fragment
+        of a superpage whatever its address. Bare entries go with `all_spaces` only. Wins over a fill in the same cycle.
+    busy : Out(1)
+        Filling or flushing (also after reset, to empty the rows): lookups are not answered and must be repeated.
+    """
+
+    def __init__(self, config: CoreConfig):
+        if config.tlb_sets < 2:
+            raise ValueError(f"tlb_sets must be at least 2, not {config.tlb_sets!r}")
+        self._config = config
+        super().__init__(
+            {
+                "lookup_enable": In(1),
+                "lookup_va": In(64),
+                "va": In(64),
+                "access": In(Access),
+                "context": In(TranslationContext),
+                "hit": Out(1),
+                "ppn": Out(config.ppn_width),
+                "cacheable": Out(1),
+                "way_hit": Out(1).array(WAYS),
+                "way_ppn": Out(config.ppn_width).array(WAYS),
+                "way_cacheable": Out(1).array(WAYS),
+                "fill_valid": In(1),
+                "fill_entry": In(tlb_entry_layout(config)),
+                "flush_valid": In(1),
+                "flush": In(SfenceRequest),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        config = self._config
+        sets = config.tlb_sets
+        index_bits = (sets - 1).bit_length()
+        # Two memories a way, each no wider than a machine word of the simulator.
+        tag_layout = data.StructLayout(
+            {
+                "space": 2,
+                "tag": VPN_BITS - index_bits,
+                "asid": config.asid_width,
+                "is_global": 1,  # or bare: no ASID
+                "superpage": 1,
+            }
+        )
+        value_layout = data.StructLayout(
+            {
+                "ppn": config.ppn_width,
+                "by_user": 1,  # U-mode may use it
+                "by_supervisor": 1,  # S-mode may use it whatever SUM says
+                "read": 1,
+                "write": 1,
+                "execute": 1,
+                "execute_readable": 1,
+                "cacheable": 1,
+            }
+        )
+
+        # What is being filled or flushed.
+        held_tag = Signal(tag_layout)
+        held_value = Signal(value_layout)
+        held_index = Signal(index_bits)
+        by_address = Signal()
+        by_asid = Signal()
+        all_spaces = Signal(init=1)  # the flush after reset takes everything
+
+        reading = Signal(index_bits)  # flush: the set being read
+        deciding = Signal(index_bits)  # flush: the set that was read before, now in the ports' output
+        reads_lookup = Signal()
+        flushing = Signal()
+        fresh = Signal()  # the ports' output belongs to a lookup
+
+        read_index = Signal(index_bits)
+        read_enable = Signal()
+        write_index = Signal(index_bits)
+
+        # --- the question, from registers only ---
+        space = Signal(2)
+        with m.If(self.context.privilege == Privilege.MACHINE):
+            m.d.comb += space.eq(Space.BARE_M.value)
+        with m.Elif(~self.context.sv39):
+            m.d.comb += space.eq(Space.BARE_SU.value)
+        with m.Else():
+            m.d.comb += space.eq(Space.TRANSLATED.value)
+        upper = self.va[VA_BITS - 1 :]
+        valid_address = Mux(
+            space == Space.TRANSLATED.value,
+            upper.all() | ~upper.any(),
+            ~self.va[config.pa_width :].any(),
+        )
+        answerable = Signal()
+        m.d.comb += answerable.eq(fresh & valid_address)
+
+        is_user = self.context.privilege == Privilege.USER
+        by_user = Signal()
+        by_supervisor = Signal()
+        by_sum = Signal()
+        m.d.comb += [
+            by_user.eq(is_user),
+            by_supervisor.eq(~is_user),
+            by_sum.eq(~is_user & self.context.sum & (self.access != Access.FETCH)),
+        ]
+        wants_read = self.access == Access.LOAD
+        wants_write = self.access == Access.STORE
+        wants_execute = self.access == Access.FETCH
+        wants_execute_readable = wants_read & self.context.mxr
+
+        # One comparator a way serves lookups and fills and flushes.
+        wanted = Signal(tag_layout)
+        m.d.comb += wanted.eq(held_tag)
+        with m.If(reads_lookup):
+            m.d.comb += [
+                wanted.space.eq(space),
+                wanted.tag.eq(self.va[PAGE_BITS + index_bits : VA_BITS]),
+                wanted.asid.eq(self.context.asid),
+            ]
+
+        # --- the ways ---
+        tags, values, tag_writes, value_writes = [], [], [], []
+        same_entry = Signal(WAYS)  # fill: answers the same lookups
+        empty = Signal(WAYS)
+        doomed = Signal(WAYS)  # flush: goes
+        for way in range(WAYS):
+            block = {"ram_style": "block"}
+            tag_memory = Memory(shape=tag_layout, depth=sets, init=[], attrs=block)
+            value_memory = Memory(shape=value_layout, depth=sets, init=[], attrs=block)
+            m.submodules[f"tags_{way}"] = tag_memory
+            m.submodules[f"values_{way}"] = value_memory
+            for memory, reads, writes, row in (
+                (tag_memory, tags, tag_writes, held_tag),
+                (value_memory, values, value_writes, held_value),
+            ):
+                read, write = memory.read_port(), memory.write_port()
+                reads.append(read.data)
+                writes.append(write)
+                m.d.comb += [
+                    read.addr.eq(read_index),
+                    read.en.eq(read_enable),
+                    write.addr.eq(write_index),
+                    write.data.eq(row),
+                ]
+            tag, value = tags[way], values[way]
+            same_tag = tag.tag == wanted.tag
+            same_space = tag.space == wanted.space
+            same_asid = tag.asid == wanted.asid
+            may = Signal(name=f"may_{way}")
+            m.d.comb += [
+                may.eq(
+                    ((value.by_user & by_user) | (value.by_supervisor & by_supervisor) | by_sum)
+                    & (
+                        (value.read & wants_read)
+                        | (value.write & wants_write)
+                        | (value.execute & wants_execute)
+                        | (value.execute_readable & wants_execute_readable)
+                    )
+                ),
+                self.way_hit[way].eq(same_tag & same_space & (same_asid | tag.is_global) & may & answerable),
+                self.way_ppn[way].eq(value.ppn),
+                self.way_cacheable[way].eq(value.cacheable),
+                same_entry[way].eq(same_tag & same_space & (same_asid | tag.is_global | held_tag.is_global)),
+                empty[way].eq(tag.space == EMPTY),
+                doomed[way].eq(
+                    (all_spaces | (tag.space == Space.TRANSLATED.value))
+                    & (~by_asid | (same_asid & ~tag.is_global))
+                    & (~by_address | tag.superpage | (same_tag & (deciding == held_index)))
+                ),
+            ]
+        m.d.comb += [
+            self.hit.eq(self.way_hit[0] | self.way_hit[1]),
+            self.ppn.eq(Mux(self.way_hit[1], self.way_ppn[1], self.way_ppn[0])),
+            self.cacheable.eq(Mux(self.way_hit[1], self.way_cacheable[1], self.way_cacheable[0])),
+        ]
+
+        # --- filling and flushing ---
+        chance = Signal(7, init=1)  # x^7 + x^6 + 1, one step a fill
+        chosen = Signal()  # the way to fill
+        with m.If(same_entry.any()):
+            m.d.comb += chosen.eq(~same_entry[0])
+        with m.Elif(empty.any()):
+            m.d.comb += chosen.eq(~empty[0])
+        with m.Else():
+            m.d.comb += chosen.eq(chance[0])
+
+        m.d.comb += [
+            read_index.eq(held_index),
+            write_index.eq(Mux(flushing, deciding, held_index)),
+            self.busy.eq(~reads_lookup),
+        ]
+
+        def flush_first() -> None:
+            """Whatever the state: nothing may survive a flush because it came at a bad moment."""
+            with m.If(self.flush_valid):
+                m.next = "Flush reads the first set"
+
+        with m.FSM(init="Flush reads the first set"):
+            with m.State("Lookups"):
+                m.d.comb += [
+                    reads_lookup.eq(1),
+                    read_index.eq(self.lookup_va[PAGE_BITS : PAGE_BITS + index_bits]),
+                    read_enable.eq(self.lookup_enable),
+                ]
+                with m.If(self.lookup_enable):
+                    m.d.sync += fresh.eq(1)
+                entry = self.fill_entry
+                with m.If(self.fill_valid & entry.valid & ~entry.mixed):
+                    bare = entry.space != Space.TRANSLATED
+                    m.d.sync += [
+                        held_index.eq(entry.vpn[:index_bits]),
+                        held_tag.tag.eq(entry.vpn[index_bits:]),
+                        held_tag.space.eq(entry.space),
+                        held_tag.asid.eq(entry.asid),
+                        held_tag.is_global.eq(entry.is_global | bare),
+                        held_tag.superpage.eq(entry.superpage),
+                        held_value.by_user.eq(entry.user | bare),
+                        held_value.by_supervisor.eq(~entry.user | bare),
+                        *(
+                            held_value[name].eq(entry[name])
+                            for name in ("ppn", "read", "write", "execute", "execute_readable", "cacheable")
+                        ),
+                        fresh.eq(0),
+                    ]
+                    m.next = "Fill reads the set"
+                flush_first()
+            with m.State("Fill reads the set"):
+                m.d.comb += read_enable.eq(1)
+                m.next = "Fill writes one way"
+                flush_first()
+            with m.State("Fill writes one way"):
+                m.d.sync += chance.eq(Cat(chance[6] ^ chance[5], chance[:6]))
+                for way in range(WAYS):
+                    writes_entry = chosen == way
+                    m.d.comb += [
+                        tag_writes[way].en.eq(writes_entry | same_entry[way]),
+                        value_writes[way].en.eq(writes_entry),
+                    ]
+                    with m.If(~writes_entry):
+                        m.d.comb += tag_writes[way].data.space.eq(EMPTY)
+                m.next = "Lookups"
+                flush_first()
+            with m.State("Flush reads the first set"):
+                m.d.comb += [flushing.eq(1), read_index.eq(0), read_enable.eq(1)]
+                m.d.sync += [fresh.eq(0), deciding.eq(0), reading.eq(1)]
+                m.next = "Flush decides, and reads the next set"
+                flush_first()
+            with m.State("Flush decides, and reads the next set"):
+                m.d.comb += [flushing.eq(1), read_index.eq(reading), read_enable.eq(1)]
+                m.d.sync += [deciding.eq(reading), reading.eq(reading + 1)]
+                for way in range(WAYS):
+                    m.d.comb += [tag_writes[way].en.eq(doomed[way]), tag_writes[way].data.space.eq(EMPTY)]
+                with m.If(deciding.all()):
+                    m.next = "Lookups"
+                flush_first()
+
+        # A flush that comes during another makes it a flush of everything.
+        with m.If(self.flush_valid):
+            m.d.sync += [
+                fresh.eq(0),
+                by_address.eq(self.flush.by_address & ~flushing),
+                by_asid.eq(self.flush.by_asid & ~flushing),
+                all_spaces.eq(self.flush.all_spaces | (flushing & all_spaces)),
+                held_index.eq(self.flush.va[PAGE_BITS : PAGE_BITS + index_bits]),
+                held_tag.tag.eq(self.flush.va[PAGE_BITS + index_bits : VA_BITS]),
+                held_tag.asid.eq(self.flush.asid),
+            ]
+
+        return m
