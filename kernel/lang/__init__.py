@@ -1,5 +1,6 @@
 """Kernel Python: a small, statically typed subset of Python, compiled ahead of time. See docs/kernel-python.md."""
 
+from kernel.lang import registers  # Teaches annotations about register files.
 from kernel.lang.declare import (
     address_of,
     assembly,
@@ -54,7 +55,7 @@ from kernel.lang.types import (
 )
 
 __all__ = [
-    "Array", "Bits", "CompileError", "KernelPanic", "PanicSite", "Ptr", "Span", "Str", "View", "address_of",
+    "registers", "Array", "Bits", "CompileError", "KernelPanic", "PanicSite", "Ptr", "Span", "Str", "View", "address_of",
     "assembly", "bitfield", "bounded", "byteswap", "clz", "constant", "copy", "ctz", "enum", "exact", "fn",
     "function_pointer", "handle", "host", "i16", "i32", "i64", "i8", "offset_of", "panic", "pointer_at", "popcount",
     "ptr", "size_of", "some", "span", "struct", "trunc", "u16", "u32", "u64", "u8", "usize", "variable", "view", "w16",

@@ -359,6 +359,13 @@ class EmitExpressions:
 
         return self.ordered([node.block, node.offset, node.value], build)
 
+    def _checked(self, node: tree.Checked) -> str:
+        text = self.bare(node.operand)
+        if isinstance(node.operand.type, IntType) and node.operand.type.maximum < node.length:
+            return f"(w64){self.expression(node.operand)}"
+        site = self.emitter.site(node.span, f"index out of bounds (index, length) in `{source_text(node)}`", 2)
+        return f"kp_index({text}, {number(node.length)}, {site})"
+
     def _address(self, node: tree.Address) -> str:
         return f"(({self.types.name(node.type)}){self.expression(node.operand)})"
 

@@ -74,11 +74,11 @@ class Static:
 
 @dataclass
 class RegisterRef:
-    """`block.name`, or `block.name[i]`, of a register block: only good for .read(), .write(), .modify()."""
+    """`block.name`, or `block.name[i]...`, of a register block: only good for .read(), .write(), .modify()."""
 
     block: tree.Expression
     register: Any
-    index: tree.Expression | None
+    indices: list[tree.Expression]
     span: Span
 
 
@@ -298,7 +298,7 @@ class Expressions:
             if isinstance(target, RegistersType):
                 if node.attr not in target.registers:
                     raise self.refuse("K207", node, f"{target.name} has no register {node.attr}")
-                return RegisterRef(base, target.registers[node.attr], None, self.span(node))
+                return RegisterRef(base, target.registers[node.attr], [], self.span(node))
             if node.attr == "value" and not isinstance(target, StructType):
                 return tree.Deref(self.span(node), target, base)
             base, kind = tree.Deref(self.span(node.value), target, base), target
@@ -340,7 +340,7 @@ class Expressions:
         if isinstance(base, Static):
             return self._static_subscript(base, node)
         if isinstance(base, RegisterRef):
-            return RegisterRef(base.block, base.register, self.index(node.slice, None), self.span(node))
+            return RegisterRef(base.block, base.register, [*base.indices, self.index(node.slice, None)], self.span(node))
         if isinstance(base.type, PtrType) and base.type.nullable:
             raise self.refuse("K213", node.value, base.type.name)
         array = self.pointed(base)

@@ -227,6 +227,14 @@ class SpanLength(Expression):
 
 
 @dataclass(eq=False)
+class Checked(Expression):
+    """An index as w64; panics unless it is below `length`."""
+
+    operand: Expression
+    length: int
+
+
+@dataclass(eq=False)
 class Call(Expression):
     """A call of a kernel function or an assembly intrinsic."""
 
