@@ -1,7 +1,7 @@
 """Runs the compiler, through a cache that is keyed by content and trusts nothing it finds.
 
-A key is the SHA-256 of everything that decides the output: C text, runtime.h, flags, compiler version. An entry is a
-file and its own SHA-256; an entry whose content does not match is built again.
+A key is the SHA-256 of everything that decides the output: C text, runtime headers, flags, compiler version. An entry is
+a file and its own SHA-256; an entry whose content does not match is built again.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
+from kernel.lang import stack
 from kernel.lang.declare import Function
 from kernel.lang.emit_c import Emitter
 from kernel.lang.errors import ROOT
@@ -50,7 +51,13 @@ TARGETS = {
     ),
     "x86_64": Target(
         "x86_64",
-        ("-target", "x86_64-freestanding-none", "-mcpu=x86_64-mmx-sse-sse2+soft_float", "-mno-red-zone", "-mcmodel=kernel"),
+        (
+            "-target",
+            "x86_64-freestanding-none",
+            "-mcpu=x86_64-mmx-sse-sse2+soft_float",
+            "-mno-red-zone",
+            "-mcmodel=kernel",
+        ),
     ),
     "aarch64": Target("aarch64", ("-target", "aarch64-freestanding-none", "-mgeneral-regs-only")),
 }
@@ -122,7 +129,7 @@ def run_compiler(arguments: Sequence[str], *, warnings_are_errors: bool = True) 
 
 def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[str] = ()) -> Path:
     """One C file to an object (`.o`), or with `link` flags to something linked; cached."""
-    runtime = (HERE / "runtime.h").read_bytes()
+    runtime = (HERE / "runtime.h").read_bytes() + (HERE / "runtime_memory.h").read_bytes()
 
     def make(output: Path) -> None:
         source = output.with_suffix(".c")
@@ -136,12 +143,13 @@ def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[st
 
 @dataclass(frozen=True)
 class Object:
-    """A compiled program: the object file, its C, and the program it came from."""
+    """A compiled program: the object file, its C, the program it came from, how it was emitted, the target."""
 
     path: Path
     c_text: str
     program: Program
     emitter: Emitter
+    arch: str
 
 
 def build_object(roots: Sequence[Function], arch: str, *, optimize: str = "-O2", defines: Sequence[str] = ()) -> Object:
@@ -150,7 +158,17 @@ def build_object(roots: Sequence[Function], arch: str, *, optimize: str = "-O2",
     program = compile_program(roots, arch)
     emitter = Emitter(program, native=False)
     text = emitter.emit()
-    return Object(compile_c(text, flags, ".o"), text, program, emitter)
+    made = Object(compile_c(text, flags, ".o"), text, program, emitter, arch)
+    stack.check(made)
+    return made
+
+
+def link(objects: Sequence[Path], arch: str, output: Path, flags: Sequence[str] = ()) -> Path:
+    """Links objects, assembly (.S) and C files to a static executable; `flags` take e.g. `-Wl,-T,script`."""
+    names = [str(o) for o in objects]
+    static = ["-nostdlib", "-static", "-ffreestanding", "-Wl,--gc-sections"]
+    run_compiler([*target(arch).flags, *static, *flags, *names, "-o", str(output)])
+    return output
 
 
 def build_native(program: Program, *, optimize: str = "-O1", sanitize: str = "") -> tuple[Path, Emitter]:

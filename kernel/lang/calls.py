@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from kernel.lang import declare, tree, types
+from kernel.lang.constants import Static, Value, describe
 from kernel.lang.declare import Assembly, Builtin, Function, in_arch
-from kernel.lang.errors import Refused
-from kernel.lang.expressions import PLACES, Expressions, RegisterRef, Static, Value, _describe
+from kernel.lang.errors import Refused, short_file
+from kernel.lang.expressions import Expressions, RegisterRef, is_place
 from kernel.lang.types import (
     ArrayType,
     BitsType,
@@ -48,7 +49,7 @@ def call(front: Expressions, node: ast.Call, want: Type | None) -> Value:
     try:
         kind = types.as_type(value)
     except TypeError:
-        raise front.refuse("K215", node, f"{_describe(value)}") from None
+        raise front.refuse("K215", node, f"{describe(value)}") from None
     return _construct(front, node, kind)
 
 
@@ -73,7 +74,7 @@ def statement(front: Expressions, node: ast.Call) -> Any:
 def _call_function(front: Expressions, node: ast.Call, function: Function | Assembly) -> tree.Expression:
     signature = front.signature_of(function)
     if isinstance(function, Assembly) and not in_arch(function.file):
-        raise front.refuse("K305", node, f"{function.name} is declared in {function.file}")
+        raise front.refuse("K305", node, f"{function.name} is declared in {short_file(function.file)}")
     return tree.Call(
         front.span(node),
         signature.result,
@@ -172,7 +173,9 @@ def _widen(front: Expressions, node: ast.Call, kind: IntType, found: Value) -> t
 def _new_struct(front: Expressions, node: ast.Call, kind: StructType) -> tree.Expression:
     fields = front.struct_fields(kind, node)
     if node.args or any(k.arg is None for k in node.keywords):
-        raise front.refuse("K208", node, f"{kind.name}(...) takes fields by name", f"{kind.name}({next(iter(fields))}=...)")
+        raise front.refuse(
+            "K208", node, f"{kind.name}(...) takes fields by name", f"{kind.name}({next(iter(fields))}=...)"
+        )
     keys, values = [], []
     for keyword in node.keywords:
         if keyword.arg not in fields or keyword.arg in keys:
@@ -235,7 +238,7 @@ def _narrow(front: Expressions, node: ast.Call) -> Value:
     kind = _type_argument(front, type_node)
     value = front.expression(value_node, None)
     if isinstance(value, Static):
-        raise front.refuse("K205", value_node, f"{_describe(value.value)} is a constant", f"write {kind.name}(...)")
+        raise front.refuse("K205", value_node, f"{describe(value.value)} is a constant", f"write {kind.name}(...)")
     if not isinstance(value.type, IntType) or not isinstance(kind, IntType):
         raise front.refuse("K203", node, f"{name} of {value.type.name} to {kind.name}")
     target = front.expression(node.func, None)
@@ -325,6 +328,20 @@ def _bit_count(front: Expressions, node: ast.Call) -> Value:
     return tree.Unary(front.span(node), value.type, target.value.name, value)
 
 
+@_builtin(declare.zero)
+def _zero(front: Expressions, node: ast.Call) -> Value:
+    (argument,) = _one(front, node, "zero(T)")
+    kind = _type_argument(front, argument)
+    if not types.is_storable(kind) or not kind.has_zero:
+        raise front.refuse("K214", node, kind.name)
+    if kind.aggregate:
+        return tree.New(front.span(node), kind, [], [])
+    if isinstance(kind, SpanType):
+        raise front.refuse("K203", node, f"zero of {kind.name}", "take a span or view of an array")
+    value = None if isinstance(kind, PtrType) else False if kind is types.BOOL else 0
+    return tree.Const(front.span(node), kind, value)
+
+
 @_builtin(declare.size_of)
 def _size_of(front: Expressions, node: ast.Call) -> Value:
     (argument,) = _one(front, node, "size_of(T)")
@@ -381,7 +398,7 @@ def _range(front: Expressions, node: ast.Call) -> Value:
 def _copy(front: Expressions, node: ast.Call) -> tree.Statement:
     first, second = _one(front, node, "copy(destination, source)", 2)
     target = front.pointed(front.place(first, "K209") if _names_place(front, first) else front.value(first, None))
-    if not isinstance(target, PLACES) or not target.type.aggregate:
+    if not is_place(target) or not target.type.aggregate:
         raise front.refuse("K209", first, f"{target.type.name} is not a struct or array in memory")
     front.check_writable(target, first)
     found = front.expression(second, target.type)

@@ -19,6 +19,7 @@ class _Flow:
     def __init__(self, body: tree.Body, diagnostics: Diagnostics):
         self.body = body
         self.diagnostics = diagnostics
+        self.everything = {*body.parameters, *body.locals}
 
     def block(self, statements: list[tree.Statement], known: set[tree.Variable] | None) -> set[tree.Variable] | None:
         for statement in statements:
@@ -41,8 +42,6 @@ class _Flow:
             case tree.Assign():
                 self.uses(node.value, known)
                 self.uses(node.target, known)
-            case tree.Zero():
-                return known | {node.target.variable}
             case tree.Copy():
                 self.uses(node.source, known)
                 self.uses(node.target, known)
@@ -68,6 +67,9 @@ class _Flow:
             case tree.Match():
                 self.uses(node.subject, known)
                 return _join([self.block(case.body, known) for case in node.cases])
+            case tree.Hole():  # What it would have done is unknown: assume the best.
+                self.block(node.parts, set(self.everything))
+                return set(self.everything)
             case tree.Break() | tree.Continue() | tree.Panic():
                 return None
         return known
@@ -93,7 +95,8 @@ def _breaks(statements: list[tree.Statement]) -> bool:
 def check_flow(body: tree.Body, diagnostics: Diagnostics) -> None:
     """Locals are set before use, every path returns, nothing is unreachable."""
     end = _Flow(body, diagnostics).block(body.statements, set(body.parameters))
-    if end is not None and body.result is not VOID:
+    holes = any(isinstance(node, tree.Hole) for node in body.walk())
+    if end is not None and body.result is not VOID and not holes:
         last = body.statements[-1].span if body.statements else None
         from kernel.lang.frontend import function_ast
         from kernel.lang.source import span_of

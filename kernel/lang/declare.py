@@ -342,6 +342,7 @@ span: Any = Builtin("span", "span(array): all of an array, writable, with its le
 view: Any = Builtin("view", "view(array or span): the same, read-only.")
 panic: Any = Builtin("panic", 'panic("text"): stops with the text, file and line.')
 bounded: Any = Builtin("bounded", "bounded(condition or range, N): a loop that panics after N rounds.")
+zero: Any = Builtin("zero", "zero(T): the zero value of a struct, array or any other type that has one.")
 size_of: Any = Builtin("size_of", "size_of(T): bytes, a constant.")
 offset_of: Any = Builtin("offset_of", 'offset_of(T, "field"): bytes, a constant.')
 address_of: Any = Builtin("address_of", "address_of(p): the address as usize.")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from kernel.lang import tree, types
 from kernel.lang.declare import Assembly, Function, Variable, closure_names
 from kernel.lang.emit_statements import Statements
-from kernel.lang.emit_types import TypeNames, c_string, identifier
+from kernel.lang.emit_types import RESERVED, TypeNames, c_string, identifier
 from kernel.lang.errors import Span, short_file
 from kernel.lang.program import Program
 from kernel.lang.types import NEVER, FnPtrType, Type
@@ -19,7 +19,7 @@ HEADER = "/* Generated from Kernel Python. Do not edit: edit the .py file that t
 
 
 def pointer_value(function: Function) -> int:
-    """The number that stands for a function in function pointers: the same in every build, never 0 (FNV-1a, 63 bits)."""
+    """What stands for a function in function pointers: the same in every build, never 0 (FNV-1a, 63 bits)."""
     value = 0xCBF29CE484222325
     for byte in function.identity.encode():
         value = (value ^ byte) * 0x100000001B3 & (1 << 64) - 1
@@ -52,8 +52,8 @@ class Emitter:
             self.variable_names[variable] = self.types.unique(name)
 
     def _function_name(self, function: Function | Assembly) -> str:
-        if isinstance(function, Function) and function.symbol:
-            return self.types.unique(function.symbol)
+        if isinstance(function, Function) and function.symbol and not (self.native and function.symbol in RESERVED):
+            return self.types.claim(function.symbol)
         path = f"{function.module.replace('.', '_')}__{function.qualname.replace('<locals>.', '')}"
         return self.types.unique(identifier("_".join([path, *closure_names(function)])))
 
@@ -62,7 +62,7 @@ class Emitter:
     def site(self, span: Span, text: str, values: int, signed: bool = False) -> str:
         """A reference to the PanicSite of one check."""
         key = (span.short_file, span.function, text, span.line, values, signed)
-        return f"&kp_sites[{self.sites.setdefault(key, len(self.sites))}]"
+        return f"KP_SITE({self.sites.setdefault(key, len(self.sites))})"
 
     def helper(self, key: object, make: Callable[[str], str], wanted: str) -> str:
         """The name of a small generated C function, made on first use; `make(name)` gives its definition."""
@@ -92,7 +92,7 @@ class Emitter:
     def _dispatch(self, kind: FnPtrType, name: str) -> str:
         arguments = [f"a{i}" for i in range(len(kind.parameters))]
         declared = [self.types.declare(k, a) for k, a in zip(kind.parameters, arguments, strict=True)]
-        head = ", ".join([f"{self.types.name(kind)} target", *declared, "const PanicSite *site"])
+        head = ", ".join([f"{self.types.name(kind)} target", *declared, "PanicSite *site"])
         lines = [f"static {self._result(kind.result)} {name}({head}) {{", "    switch (target) {"]
         for target in self.program.targets.get(kind, []):
             call = f"{self.function(target)}({', '.join(arguments)})"
@@ -136,6 +136,7 @@ class Emitter:
         definitions_of_types = self.types.finish()
         parts = [
             HEADER + '#include "runtime.h"\n',
+            *([] if self.native else ['#include "runtime_memory.h"\n']),
             *definitions_of_types,
             "",
             *self._sites(),
@@ -196,7 +197,8 @@ class Emitter:
             keep = "" if signature.result in (types.VOID, NEVER) else f"{result} result = "
             back = "" if not keep else " return result;"
             end = " __builtin_unreachable();" if signature.result is NEVER else ""
-            return f"{pointer}\nvoid kp_after_callback(void);\nstatic {head} {{ {keep}{call}; kp_after_callback();{back}{end} }}"
+            call = f"{keep}{call}; kp_after_callback();{back}{end}"
+            return f"{pointer}\nvoid kp_after_callback(void);\nstatic {head} {{ {call} }}"
         operands = {n: f"%[{n}]" for n, _ in signature.parameters}
         outputs = ""
         body = []

@@ -193,7 +193,12 @@ class EmitExpressions:
             return f"({left} >> {constant})" if op == ">>" else f"({name})((u64){left} << {constant})"
         if op in ("//", "%") and constant is not None and not kind.signed:
             return f"({left} {'/' if op == '//' else '%'} {right})"
-        what = {"//": "divides by zero", "%": "divides by zero", "<<": "shifts past the width of", ">>": "shifts past the width of"}
+        what = {
+            "//": "divides by zero",
+            "%": "divides by zero",
+            "<<": "shifts past the width of",
+            ">>": "shifts past the width of",
+        }
         why = what.get(op, "overflows")
         if op == "//" and kind.signed:
             why = "divides by zero or overflows"
@@ -321,9 +326,7 @@ class EmitExpressions:
         first = f"{self.types.declare(base.type, whole)} = {self.bare(base)};"
         if base.type is types.STR:
             first += f" {name} {whole}v = {{{whole}.data, {whole}.length}};"
-            return (
-                f"({{ {first} u64 {start} = {begin}; u64 {stop} = {end}; {helper}({whole}v, {start}, {stop}, {site}); }})"
-            )
+            whole += "v"
         return f"({{ {first} u64 {start} = {begin}; u64 {stop} = {end}; {helper}({whole}, {start}, {stop}, {site}); }})"
 
     def _spanlength(self, node: tree.SpanLength) -> str:
@@ -370,22 +373,22 @@ class EmitExpressions:
         return f"(({self.types.name(node.type)}){self.expression(node.operand)})"
 
 
-_AT = """static inline {pointer}{name}({span} span, u64 index, const PanicSite *site) {{
+_AT = """static inline {pointer}{name}({span} span, u64 index, PanicSite *site) {{
     return &span.data[kp_index(index, span.length, site)];
 }}"""
 
-_PART = """static inline {span} {name}({span} span, u64 start, u64 stop, const PanicSite *site) {{
+_PART = """static inline {span} {name}({span} span, u64 start, u64 stop, PanicSite *site) {{
     if (KP_UNLIKELY(start > stop || stop > span.length)) kernel_panic(site, start, stop);
     return ({span}){{start ? span.data + start : span.data, stop - start}};
 }}"""
 
-_EXACT = """static inline {to} {name}({have} value, const PanicSite *site) {{
+_EXACT = """static inline {to} {name}({have} value, PanicSite *site) {{
     {to} result;
     if (KP_UNLIKELY(__builtin_add_overflow(value, ({have})0, &result))) kernel_panic(site, (u64)value, 0);
     return result;
 }}"""
 
-_MEMBER = """static inline {name} {helper}({base} value, const PanicSite *site) {{
+_MEMBER = """static inline {name} {helper}({base} value, PanicSite *site) {{
     switch (value) {{
 {cases}
         return ({name})value;
@@ -422,4 +425,3 @@ def _wrapped(text: str) -> bool:
 def _strip(text: str) -> str:
     """Without the parentheses around it, where that is an argument."""
     return text[1:-1] if _wrapped(text) and not text.startswith(("({", "((")) else text
-

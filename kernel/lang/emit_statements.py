@@ -62,14 +62,14 @@ class Statements(EmitExpressions):
         for node in self.body.walk():
             if isinstance(node, tree.Local):
                 seen[node.variable] = seen.get(node.variable, 0) + 1
-            elif isinstance(node, (tree.Assign, tree.Zero)) and isinstance(node.target, tree.Local):
+            elif isinstance(node, tree.Assign) and isinstance(node.target, tree.Local):
                 written[node.target.variable] = written.get(node.target.variable, 0) + 1
         return {v for v, count in seen.items() if written.get(v, 0) == count}
 
     def _loop_only(self) -> set[tree.Variable]:
         assert self.body is not None
         loops = {n.variable for n in self.body.walk() if isinstance(n, tree.For)}
-        assigned = {n.target.variable for n in self.body.walk() if isinstance(n, (tree.Assign, tree.Zero))
+        assigned = {n.target.variable for n in self.body.walk() if isinstance(n, tree.Assign)
                     and isinstance(n.target, tree.Local)}  # fmt: skip
         return loops - assigned
 
@@ -101,9 +101,11 @@ class Statements(EmitExpressions):
     def _assign(self, node: tree.Assign) -> None:
         target, value = node.target, node.value
         if isinstance(target, tree.Local):
+            empty = isinstance(value, tree.New) and not value.values
             text = self.bare(value)
             if self.in_place.get(target.variable) is node:
-                self.add(f"{self.types.declare(target.type, self.names[target.variable])} = {text};")
+                declared = self.types.declare(target.type, self.names[target.variable])
+                self.add(f"{declared} = {'{0}' if empty else text};")
                 self._mark_unused(target.variable)
             else:
                 self.store(self.names[target.variable], text)
@@ -114,14 +116,6 @@ class Statements(EmitExpressions):
             self.add(f"  {self.expression(target)} = {name}; }}")
         else:
             self.store(self.expression(target), self.bare(value))
-
-    def _zero(self, node: tree.Zero) -> None:
-        name, kind = self.names[node.target.variable], node.target.type
-        if self.in_place.get(node.target.variable) is node:
-            self.add(f"{self.types.declare(kind, name)} = {{0}};")
-            self._mark_unused(node.target.variable)
-        else:
-            self.add(f"{name} = ({self.types.name(kind)}){{0}};")
 
     def _copy(self, node: tree.Copy) -> None:
         target, source = self.expression(node.target), self.bare(node.source)
@@ -267,7 +261,7 @@ def _declarable(body: tree.Body) -> dict[tree.Variable, tree.Statement]:
     def block(statements: list[tree.Statement]) -> None:
         open_blocks.append(id(statements))
         for node in statements:
-            if isinstance(node, (tree.Assign, tree.Zero)) and isinstance(node.target, tree.Local):
+            if isinstance(node, tree.Assign) and isinstance(node.target, tree.Local):
                 if isinstance(node, tree.Assign):
                     use(node.value)
                 if node.target.variable not in first:

@@ -51,6 +51,13 @@ class TypeNames:
         self._used.add(name)
         return name
 
+    def claim(self, symbol: str) -> str:
+        """A symbol that the source asks for by name."""
+        if symbol in self._used and symbol not in RESERVED:
+            raise ValueError(f"two functions want the symbol {symbol}")
+        self._used.add(symbol)
+        return symbol
+
     def name(self, kind: Type) -> str:
         """The C type; pointers may mention structs that are defined later."""
         if isinstance(kind, IntType):

@@ -1,7 +1,7 @@
 """Compiler diagnostics: the one table of error codes, and how an error is shown.
 
-Every rule of Kernel Python has one row in `RULES`; tests/kernel/lang/test_diagnostics.py has a golden test for each row.
-An error shows what was written, where, why it is refused and how to write it instead:
+Every rule of Kernel Python has one row in `RULES`; tests/kernel/lang/test_diagnostics.py has a golden test
+for each. An error shows what was written, where, why it is refused and how to write it instead:
 
     error[K201]: types differ: left is u8, right is u32
       --> kernel/core/hello.py:12:14
@@ -31,7 +31,9 @@ RULES: dict[str, Rule] = {
     # Declarations
     "K101": Rule("parameter without a type", "annotate it: `name: u64`"),
     "K102": Rule("function without a result type", "annotate it: `-> u64`, or `-> None`"),
-    "K103": Rule("not a kernel type", "use u8..u64, i8..i64, w8..w64, usize, bool, Ptr[T], Array[T, N], a @struct, ..."),
+    "K103": Rule(
+        "not a kernel type", "use u8..u64, i8..i64, w8..w64, usize, bool, Ptr[T], Array[T, N], a @struct, ..."
+    ),
     "K104": Rule("unsupported kind of parameter", "use plain positional parameters without defaults"),
     "K105": Rule("aggregate passed by value", "pass a pointer: Ptr[T] in the signature, ptr(x) in the call"),
     "K106": Rule("source not found", "define kernel functions in a file that Python imported"),
@@ -42,7 +44,9 @@ RULES: dict[str, Rule] = {
     "K112": Rule("type of the local is not known", "annotate it: `name: u64 = 0`"),
     "K113": Rule("local may be unset here", "assign it on every path before this line"),
     "K114": Rule("captured values are constants", "declare `name = variable(T, initial)` in the module to change it"),
-    "K115": Rule("value cannot be used in kernel code", "capture ints, bools, strings, enum members, types, @fn functions"),
+    "K115": Rule(
+        "value cannot be used in kernel code", "capture ints, bools, strings, enum members, types, @fn functions"
+    ),
     "K116": Rule("loop variable changed", "use a second local"),
     "K117": Rule("assignment hides a variable of the module", "say `global name` at the top of the function"),
     # Statements and expressions
@@ -56,7 +60,9 @@ RULES: dict[str, Rule] = {
     "K127": Rule("no effect", "remove the statement"),
     # Types
     "K201": Rule("types differ", "u64(x) widens, trunc(x, u8) narrows"),
-    "K202": Rule("conversion is not a widening", "trunc(x, T) keeps the low bits, exact(x, T) panics when x does not fit"),
+    "K202": Rule(
+        "conversion is not a widening", "trunc(x, T) keeps the low bits, exact(x, T) panics when x does not fit"
+    ),
     "K203": Rule("operator not defined for this type", "convert first"),
     "K204": Rule("condition is not a bool", "compare: `x != 0`"),
     "K205": Rule("constant does not fit", "use a wider type or a smaller constant"),
@@ -75,9 +81,10 @@ RULES: dict[str, Rule] = {
     "K218": Rule("handle types do not mix", "convert on purpose: Other(u32(handle))"),
     "K219": Rule("a constant cannot be changed", "declare it as variable(T, initial), or use view(x) to read it"),
     "K220": Rule("a match must cover every case", "add the missing cases, or `case _:`"),
-    "K221": Rule("constant arithmetic overflows", "the result must fit the type"),
     # Whole-function and whole-program rules
-    "K301": Rule("loop without a constant bound", "bounded(condition, N) or bounded(range(...), N): a panic after N rounds"),
+    "K301": Rule(
+        "loop without a constant bound", "bounded(condition, N) or bounded(range(...), N): a panic after N rounds"
+    ),
     "K302": Rule("recursion", "turn it into a loop with a bound"),
     "K303": Rule("pointer to a local leaves the function", "let the caller own the memory and pass a pointer"),
     "K304": Rule("stack does not fit", "shrink local arrays or the depth of calls, or give the entry more stack"),

@@ -1,20 +1,18 @@
 """Frontend: expressions. Types every operand, folds what is known at compile time, and refuses implicit conversion.
 
-An expression is either a typed tree node or `Static`: a Python value that is known at compile time (a captured name, a
-literal, a type, a module) and has no kernel type until its context gives it one.
+An expression is either a typed tree node or `Static`, a value known at compile time (see constants.py).
 """
 
 import ast
 import enum
-import inspect
 import operator
 from dataclasses import dataclass
 from typing import Any
 
 from kernel.lang import declare, tree, types
-from kernel.lang.declare import Assembly, Function
-from kernel.lang.errors import Diagnostics, Refused, Span
-from kernel.lang.source import span_of
+from kernel.lang.constants import Constants, Static, Value, describe
+from kernel.lang.declare import Function
+from kernel.lang.errors import Refused, Span
 from kernel.lang.types import (
     BOOL,
     ArrayType,
@@ -43,6 +41,16 @@ BINARY = {
     ast.LShift: "<<",
     ast.RShift: ">>",
 }
+NO_OPERATOR = {ast.Div: "/", ast.Pow: "**", ast.MatMult: "@"}
+HEAP = {
+    ast.Dict: "dict",
+    ast.Set: "set",
+    ast.ListComp: "list comprehension",
+    ast.SetComp: "set comprehension",
+    ast.DictComp: "dict comprehension",
+    ast.GeneratorExp: "generator",
+    ast.JoinedStr: "f-string",
+}
 COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 FOLD: dict[str, Any] = {
     "+": operator.add,
@@ -65,14 +73,6 @@ FOLD: dict[str, Any] = {
 
 
 @dataclass
-class Static:
-    """A value known at compile time."""
-
-    value: Any
-    span: Span
-
-
-@dataclass
 class RegisterRef:
     """`block.name`, or `block.name[i]...`, of a register block: only good for .read(), .write(), .modify()."""
 
@@ -82,42 +82,11 @@ class RegisterRef:
     span: Span
 
 
-Value = tree.Expression | Static
 PLACES = (tree.Local, tree.Global, tree.Field, tree.Element, tree.Deref)
 
 
-class Expressions:
+class Expressions(Constants):
     """Types the expressions of one function."""
-
-    def __init__(self, function: Function | Assembly, diagnostics: Diagnostics):
-        self.function = function
-        self.diagnostics = diagnostics
-        self.names = function.captured()
-        self.locals: dict[str, tree.Variable] = {}
-        self.poisoned: set[str] = set()
-        self.assigned: set[str] = set()
-        self.signature_of: Any = None
-        self.raw_values = False  # Initial values of variables: ints for handles and bit fields, dicts for structs.
-
-    # Errors and annotations
-
-    def span(self, node: ast.AST) -> Span:
-        """Where the node stands."""
-        return span_of(node, self.function.file, self.function.name)
-
-    def refuse(self, code: str, node: ast.AST, detail: str = "", fix: str = "") -> Refused:
-        """Records an error at a node; raise the result."""
-        return self.diagnostics.refuse(code, self.span(node), detail, fix)
-
-    def annotation(self, node: ast.expr, value: object) -> Type:
-        """The type an annotation means; `value` is what Python evaluated it to (`Parameter.empty`: not evaluated)."""
-        try:
-            if value is inspect.Parameter.empty:
-                code = compile(ast.Expression(node), self.function.file, "eval")
-                value = eval(code, dict(self.names))  # noqa: S307 - the programmer's own annotation
-            return types.resolve(value, self.names)
-        except Exception as error:
-            raise self.refuse("K103", node, str(error)) from None
 
     # Entry points
 
@@ -134,100 +103,6 @@ class Expressions:
         """A value whose type, when Static, the other operand decides."""
         return self.expression(node, None)
 
-    def coerce(self, found: Value, want: Type, node: ast.AST, code: str = "K201") -> tree.Expression:
-        """`found` as `want`: a Static becomes a constant of that type; anything else must have the type already."""
-        if isinstance(found, Static):
-            return self.constant_of(found, want, node)
-        if found.type is want:
-            return found
-        if isinstance(want, PtrType) and want.nullable and found.type is want.required():
-            return tree.Convert(found.span, want, "widen", found)
-        if isinstance(found.type, PtrType) and found.type.nullable and want is found.type.required():
-            raise self.refuse("K213", node, found.type.name)
-        detail = f"{found.type.name} where {want.name} is wanted"
-        if isinstance(want, HandleType) or isinstance(found.type, HandleType):
-            raise self.refuse("K218", node, detail)
-        raise self.refuse(code, node, detail, self._conversion_fix(found.type, want, node))
-
-    def _conversion_fix(self, have: Type, want: Type, node: ast.AST) -> str:
-        text = ast.unparse(node) if isinstance(node, ast.expr) else "x"
-        if isinstance(have, IntType) and isinstance(want, IntType):
-            return f"{want.name}({text})" if have.widens_to(want) else f"trunc({text}, {want.name}) or exact(...)"
-        if isinstance(want, PtrType) and want.target is have:
-            return f"ptr({text})"
-        return ""
-
-    def _typed_static(self, found: Static, node: ast.AST) -> tree.Expression:
-        kind = getattr(found.value, "__kernel_type__", None) if isinstance(found.value, enum.Enum) else None
-        if kind is None and isinstance(found.value, enum.Enum):
-            try:
-                kind = types.as_type(type(found.value))
-            except TypeError:
-                kind = None
-        if isinstance(found.value, bool):
-            kind = BOOL
-        elif isinstance(found.value, str) and not isinstance(found.value, enum.Enum):
-            kind = types.STR
-        if kind is None:
-            if isinstance(found.value, int) and not isinstance(found.value, enum.Enum):
-                raise self.refuse("K112", node, f"{found.value} is a constant")
-            raise self.refuse("K115", node, _describe(found.value))
-        return self.constant_of(found, kind, node)
-
-    def constant_of(self, found: Static, want: Type, node: ast.AST) -> tree.Expression:
-        """A compile-time value as a constant of type `want`."""
-        value, span = found.value, found.span
-        if isinstance(value, enum.Enum):
-            kind = types.as_type(type(value)) if _is_kernel_enum(value) else None
-            if kind is None:
-                raise self.refuse("K115", node, f"{_describe(value)} is not a kernel enum", "decorate it with @enum(u8)")
-            if kind is not want:
-                raise self.refuse("K201", node, f"{kind.name} where {want.name} is wanted")
-            return tree.Const(span, want, int(value.value))
-        if isinstance(want, IntType) and isinstance(value, int) and not isinstance(value, bool):
-            if not want.holds(value):
-                raise self.refuse("K205", node, f"{value} is not a {want.name} ({want.minimum}..{want.maximum})")
-            return tree.Const(span, want, value)
-        if want is BOOL and isinstance(value, bool):
-            return tree.Const(span, want, value)
-        if want is types.STR and isinstance(value, (str, bytes)):
-            return tree.Text(span, want, value.encode() if isinstance(value, str) else value)
-        if isinstance(want, PtrType) and value is None:
-            if not want.nullable:
-                raise self.refuse("K213", node, f"None where {want.name} is wanted", f"declare it {want.name} | None")
-            return tree.Const(span, want, None)
-        if isinstance(want, FnPtrType) and isinstance(value, Function):
-            signature = self.signature_of(value)
-            if tuple(k for _, k in signature.parameters) != want.parameters or signature.result is not want.result:
-                raise self.refuse("K201", node, f"{value.name} does not have the signature of {want.name}")
-            return tree.FnRef(span, want, value)
-        if isinstance(value, (list, tuple, bytes)) and isinstance(want, ArrayType):
-            items = [self.constant_of(Static(v, span), want.element, node) for v in value]
-            return self._array(items, want, span, node)
-        if self.raw_values and isinstance(value, dict) and isinstance(want, StructType):
-            return self._initial_struct(value, want, span, node)
-        if self.raw_values and isinstance(want, (HandleType, BitsType)) and isinstance(value, int):
-            raw = self.constant_of(found, want.base, node)
-            return tree.Const(span, want, raw.value)  # type: ignore[attr-defined]
-        if isinstance(value, (int, str, bool)) or value is None:
-            raise self.refuse("K201", node, f"{_describe(value)} where {want.name} is wanted")
-        raise self.refuse("K115", node, _describe(value))
-
-    def _initial_struct(self, value: dict[str, Any], want: StructType, span: Span, node: ast.AST) -> tree.Expression:
-        for name in value:
-            if name not in want.fields:
-                raise self.refuse("K207", node, f"{want.name} has no {name}")
-        for name, field in want.fields.items():
-            if name not in value and not field.type.has_zero:
-                raise self.refuse("K214", node, f"{want.name}.{name} is {field.type.name}")
-        values = [self.constant_of(Static(v, span), want.fields[n].type, node) for n, v in value.items()]
-        return tree.New(span, want, list(value), values)
-
-    def _array(self, items: list[tree.Expression], want: ArrayType, span: Span, node: ast.AST) -> tree.Expression:
-        if len(items) != want.count:
-            raise self.refuse("K208", node, f"{len(items)} elements for {want.name}")
-        return tree.New(span, want, list(range(len(items))), items)
-
     # Expressions by kind of syntax
 
     def expression(self, node: ast.expr, want: Type | None) -> Value:
@@ -241,8 +116,8 @@ class Expressions:
         """One expression, or a reference to a register."""
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
         if method is None:
-            heap = (ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.JoinedStr)
-            raise self.refuse("K126" if isinstance(node, heap) else "K120", node, type(node).__name__.lower())
+            code = "K126" if type(node) in HEAP else "K120"
+            raise self.refuse(code, node, HEAP.get(type(node), type(node).__name__.lower()))
         return method(node, want)
 
     def _constant(self, node: ast.Constant, want: Type | None) -> Value:
@@ -285,7 +160,7 @@ class Expressions:
             try:
                 value = getattr(base.value, node.attr)
             except AttributeError:
-                raise self.refuse("K207", node, f"{_describe(base.value)} has no {node.attr}") from None
+                raise self.refuse("K207", node, f"{describe(base.value)} has no {node.attr}") from None
             return self.static(value, node)
         kind = base.type
         if isinstance(kind, BitsType):
@@ -340,7 +215,9 @@ class Expressions:
         if isinstance(base, Static):
             return self._static_subscript(base, node)
         if isinstance(base, RegisterRef):
-            return RegisterRef(base.block, base.register, [*base.indices, self.index(node.slice, None)], self.span(node))
+            return RegisterRef(
+                base.block, base.register, [*base.indices, self.index(node.slice, None)], self.span(node)
+            )
         if isinstance(base.type, PtrType) and base.type.nullable:
             raise self.refuse("K213", node.value, base.type.name)
         array = self.pointed(base)
@@ -354,13 +231,17 @@ class Expressions:
     def index(self, node: ast.expr, count: int | None) -> tree.Expression:
         """An index: any unsigned integer; constants are checked here."""
         found = self.expression(node, types.usize)
-        if isinstance(found, Static) and isinstance(found.value, int) and not isinstance(found.value, (bool, enum.Enum)):
+        if (
+            isinstance(found, Static)
+            and isinstance(found.value, int)
+            and not isinstance(found.value, (bool, enum.Enum))
+        ):
             if found.value < 0 or (count is not None and found.value >= count):
                 raise self.refuse("K211", node, f"{found.value} where the length is {count or 'unknown'}")
             return tree.Const(found.span, types.usize, found.value)
         if isinstance(found, tree.Expression) and isinstance(found.type, IntType) and not found.type.signed:
             return found
-        kind = found.type.name if isinstance(found, tree.Expression) else _describe(found.value)
+        kind = found.type.name if isinstance(found, tree.Expression) else describe(found.value)
         raise self.refuse("K210", node, f"the index is {kind}")
 
     def _slice(self, node: ast.Subscript, base: tree.Expression) -> tree.Expression:
@@ -378,7 +259,7 @@ class Expressions:
         """All of an array (Span where it is writable, View of a constant), or the span itself."""
         if isinstance(base.type, SpanType):
             return base
-        if not isinstance(base.type, ArrayType) or not isinstance(base, PLACES):
+        if not isinstance(base.type, ArrayType) or not is_place(base):
             raise self.refuse("K210", node, base.type.name)
         make = types.View if _read_only(base) else types.Span
         pointer = tree.AddressOf(base.span, types.Ptr[base.type], base)
@@ -393,7 +274,7 @@ class Expressions:
             index = Static(tuple(getattr(self.expression(n, None), "value", None) for n in node.slice.elts), base.span)
         if not isinstance(index, Static):
             raise self.refuse(
-                "K115", node, f"{_describe(base.value)} indexed at run time", "make it constant(Array[T, N], [...])"
+                "K115", node, f"{describe(base.value)} indexed at run time", "make it constant(Array[T, N], [...])"
             )
         try:
             return self.static(base.value[index.value], node)
@@ -420,17 +301,28 @@ class Expressions:
         return tree.Unary(self.span(node), kind, op, value)
 
     def _binop(self, node: ast.BinOp, want: Type | None) -> Value:
-        op = node.op
-        if isinstance(op, (ast.LShift, ast.RShift)):
-            return self.binary(node, op, self.expression(node.left, want), self.operand(node.right))
-        return self.binary(node, op, self.expression(node.left, want), self.expression(node.right, want))
+        shift = isinstance(node.op, (ast.LShift, ast.RShift))
+        left, right = self.both(node.left, want, node.right, None if shift else want)
+        return self.binary(node, node.op, left, right)
+
+    def both(self, left: ast.expr, want_left: Type | None, right: ast.expr, want_right: Type | None) -> list[Value]:
+        """Two operands; errors of both are found."""
+        found: list[Value] = []
+        for node, want in ((left, want_left), (right, want_right)):
+            try:
+                found.append(self.expression(node, want))
+            except Refused:
+                continue
+        if len(found) < 2:
+            raise Refused
+        return found
 
     def binary(self, node: ast.AST, op: ast.operator, left: Value, right: Value) -> Any:
         """`left op right`; folded when both are Static."""
         symbol = BINARY.get(type(op))
         if symbol is None:
             fix = "// rounds down" if isinstance(op, ast.Div) else ""
-            raise self.refuse("K203", node, type(op).__name__, fix)
+            raise self.refuse("K203", node, NO_OPERATOR[type(op)], fix)
         span = self.span(node)
         if isinstance(left, Static) and isinstance(right, Static):
             return self._fold(node, symbol, left, right)
@@ -449,17 +341,27 @@ class Expressions:
         if isinstance(left, tree.Expression) and isinstance(right, tree.Expression) and left.type is not right.type:
             code = "K218" if isinstance(left.type, HandleType) or isinstance(right.type, HandleType) else "K201"
             raise self.refuse(
-                code, node, f"left is {left.type.name}, right is {right.type.name}", self._operand_fix(node, left, right)
+                code,
+                node,
+                f"left is {left.type.name}, right is {right.type.name}",
+                self._operand_fix(node, left, right),
             )
-        return self.coerce(left, kind, node), self.coerce(right, kind, node)
+        first, second = node, node
+        if isinstance(node, ast.BinOp):
+            first, second = node.left, node.right
+        elif isinstance(node, ast.Compare):
+            first, second = node.left, node.comparators[0]
+        elif isinstance(node, ast.AugAssign):
+            first, second = node.target, node.value
+        return self.coerce(left, kind, first), self.coerce(right, kind, second)
 
     def _operand_fix(self, node: ast.AST, left: tree.Expression, right: tree.Expression) -> str:
         if not isinstance(node, ast.BinOp) or not isinstance(left.type, IntType) or not isinstance(right.type, IntType):
             return ""
         if left.type.widens_to(right.type):
-            return f"{right.type.name}({ast.unparse(node.left)})"
+            return f"write {right.type.name}({ast.unparse(node.left)})"
         if right.type.widens_to(left.type):
-            return f"{left.type.name}({ast.unparse(node.right)})"
+            return f"write {left.type.name}({ast.unparse(node.right)})"
         return ""
 
     def _shift(self, node: ast.AST, symbol: str, left: Value, right: Value) -> tree.Expression:
@@ -481,7 +383,7 @@ class Expressions:
     def _fold(self, node: ast.AST, symbol: str, left: Static, right: Static) -> Static:
         for side in (left, right):
             if isinstance(side.value, (enum.Enum, Type, Function)) or not isinstance(side.value, (int, str)):
-                raise self.refuse("K203", node, f"{symbol} of {_describe(side.value)}")
+                raise self.refuse("K203", node, f"{symbol} of {describe(side.value)}")
         if symbol == "<<" and isinstance(right.value, int) and right.value > 4096:
             raise self.refuse("K216", node, f"{right.value}")
         try:
@@ -493,7 +395,14 @@ class Expressions:
 
     def _boolop(self, node: ast.BoolOp, want: Type | None) -> Value:
         op = "and" if isinstance(node.op, ast.And) else "or"
-        values = [self._bool(v) for v in node.values]
+        values, good = [], True
+        for item in node.values:
+            try:
+                values.append(self._bool(item))
+            except Refused:
+                good = False
+        if not good:
+            raise Refused
         result = values[0]
         for right in values[1:]:
             if isinstance(result, tree.Const):  # Decided at compile time.
@@ -508,14 +417,14 @@ class Expressions:
             return tree.Const(value.span, BOOL, value.value)
         if isinstance(value, tree.Expression) and value.type is BOOL:
             return value
-        kind = value.type.name if isinstance(value, tree.Expression) else _describe(value.value)
+        kind = value.type.name if isinstance(value, tree.Expression) else describe(value.value)
         raise self.refuse("K204", node, f"it is {kind}")
 
     def _ifexp(self, node: ast.IfExp, want: Type | None) -> Value:
         condition = self._bool(node.test)
         if isinstance(condition, tree.Const):
             return self.expression(node.body if condition.value else node.orelse, want)
-        left, right = self.expression(node.body, want), self.expression(node.orelse, want)
+        left, right = self.both(node.body, want, node.orelse, want)
         kind = want
         for side in (right, left):
             kind = side.type if isinstance(side, tree.Expression) else kind
@@ -530,12 +439,13 @@ class Expressions:
     def _compare(self, node: ast.Compare, want: Type | None) -> Value:
         if len(node.ops) > 1:
             raise self.refuse("K120", node, "chained comparison", "join two comparisons with `and`")
-        left, right, op = self.operand(node.left), self.operand(node.comparators[0]), node.ops[0]
+        op = node.ops[0]
+        if isinstance(op, (ast.In, ast.NotIn)):
+            raise self.refuse("K120", node, "`in`", "compare with each value")
+        left, right = self.both(node.left, None, node.comparators[0], None)
         if isinstance(op, (ast.Is, ast.IsNot)):
             return self._is_none(node, left, right, isinstance(op, ast.IsNot))
-        symbol = COMPARE.get(type(op))
-        if symbol is None:
-            raise self.refuse("K120", node, "`in`", "compare with each value")
+        symbol = COMPARE[type(op)]
         if isinstance(left, Static) and isinstance(right, Static):
             if type(left.value) is not type(right.value) and symbol in ("==", "!="):
                 return Static(symbol == "!=", self.span(node))
@@ -577,7 +487,7 @@ class Expressions:
         if isinstance(found, Static):
             name = ast.unparse(node)
             raise self.refuse("K114" if isinstance(node, ast.Name) else code, node, name)
-        if not isinstance(found, PLACES):
+        if not is_place(found):
             raise self.refuse(code, node, ast.unparse(node))
         return found
 
@@ -585,6 +495,15 @@ class Expressions:
         """Refuses constants and read-only views."""
         if _read_only(place):
             raise self.refuse("K219", node, ast.unparse(node))
+
+
+def is_place(value: tree.Expression) -> bool:
+    """Whether it names memory; a field of a call's result does not."""
+    if isinstance(value, tree.Element) and isinstance(value.base.type, SpanType):
+        return True
+    if isinstance(value, (tree.Field, tree.Element)):
+        return is_place(value.base)
+    return isinstance(value, PLACES)
 
 
 def _read_only(place: tree.Expression) -> bool:
@@ -595,18 +514,3 @@ def _read_only(place: tree.Expression) -> bool:
     if isinstance(place, (tree.Field, tree.Element)):
         return _read_only(place.base)
     return False
-
-
-def _is_kernel_enum(value: enum.Enum) -> bool:
-    try:
-        types.as_type(type(value))
-    except TypeError:
-        return False
-    return True
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, (int, str, bool)) or value is None:
-        return repr(value)
-    name = getattr(value, "__name__", None) or getattr(value, "name", None)
-    return f"{type(value).__name__} {name}" if isinstance(name, str) else type(value).__name__

@@ -9,10 +9,11 @@ import inspect
 from typing import Any
 
 from kernel.lang import tree, types
+from kernel.lang.constants import Static
 from kernel.lang.declare import Assembly, Function
 from kernel.lang.declare import Variable as ModuleVariable
 from kernel.lang.errors import Diagnostics, Refused
-from kernel.lang.expressions import Expressions, Static
+from kernel.lang.expressions import Expressions
 from kernel.lang.source import function_ast
 from kernel.lang.types import BOOL, NEVER, VOID, ArrayType, EnumType, IntType, Type
 
@@ -33,13 +34,15 @@ _REFUSED_STATEMENTS: dict[type[ast.AST], tuple[str, str]] = {
 class Signature:
     """Parameter names and types, and the result type, of a kernel function."""
 
-    def __init__(self, parameters: list[tuple[str, Type]], result: Type):
+    def __init__(self, parameters: list[tuple[str, Type]], result: Type, poisoned: set[str], good: bool):
         self.parameters = parameters
         self.result = result
+        self.poisoned = poisoned
+        self.good = good
 
 
 def signature(function: Function | Assembly, diagnostics: Diagnostics) -> Signature:
-    """Reads and checks the annotations of a function; raises Refused after recording every error in them."""
+    """Reads and checks the annotations of a function; `good` is False when an error was recorded."""
     node = function_ast(function.file, function.line, function.name, diagnostics)
     site = Expressions(function, diagnostics)
     good = True
@@ -49,6 +52,7 @@ def signature(function: Function | Assembly, diagnostics: Diagnostics) -> Signat
         good = False
     annotations = inspect.get_annotations(function.python)
     parameters = []
+    poisoned = {a.arg for a in ast.walk(arguments) if isinstance(a, ast.arg)}
     for argument in arguments.args:
         if argument.annotation is None:
             diagnostics.add("K101", site.span(argument), argument.arg)
@@ -62,6 +66,8 @@ def signature(function: Function | Assembly, diagnostics: Diagnostics) -> Signat
         if kind.aggregate or kind in (VOID, NEVER):
             diagnostics.add("K105", site.span(argument), f"{argument.arg} is {kind.name}")
             good = False
+        else:
+            poisoned.discard(argument.arg)
         parameters.append((argument.arg, kind))
     result: Type = VOID
     if node.returns is None:
@@ -72,9 +78,7 @@ def signature(function: Function | Assembly, diagnostics: Diagnostics) -> Signat
             result = site.annotation(node.returns, annotations.get("return"))
         except Refused:
             good = False
-    if not good:
-        raise Refused
-    return Signature(parameters, result)
+    return Signature(parameters, result, poisoned, good)
 
 
 class Frontend(Expressions):
@@ -85,11 +89,14 @@ class Frontend(Expressions):
         self.signature_of = signatures
         self.node = function_ast(function.file, function.line, function.name, diagnostics)
         parameters = [tree.Variable(name, kind, parameter=True) for name, kind in signature.parameters]
-        self.locals = {variable.name: variable for variable in parameters}
+        self.locals = {v.name: v for v in parameters if v.name not in signature.poisoned}
+        self.poisoned |= signature.poisoned
+        self.good_signature = signature.good
         self.body = tree.Body(function, parameters, signature.result)
         self.assigned, self.declared_global = _assigned_names(self.node)
         self.loop_variables: list[str] = []  # of the loops around this statement
         self.loop_names: set[str] = set()  # of all loops so far
+        self.entered: set[int] = set()  # statements whose blocks were compiled
 
     def compile(self) -> tree.Body:
         """The typed tree; errors are in the diagnostics."""
@@ -106,9 +113,18 @@ class Frontend(Expressions):
                 made = self.statement(node)
             except Refused:
                 self._poison(node)
+                result.append(tree.Hole(self.span(node), self.nested_blocks(node)))
                 continue
             result.extend(made if isinstance(made, list) else [made])
         return result
+
+    def nested_blocks(self, node: ast.stmt) -> list[tree.Statement]:
+        """The blocks inside a refused statement, unless they were compiled: their errors count too."""
+        if id(node) in self.entered:
+            return []
+        blocks = [getattr(node, name, []) for name in ("body", "orelse")]
+        blocks += [case.body for case in getattr(node, "cases", [])]
+        return [statement for block in blocks for statement in self.block(block)]
 
     def _poison(self, node: ast.stmt) -> None:
         """Marks locals that a refused statement would have set."""
@@ -151,6 +167,8 @@ class Frontend(Expressions):
                 return tree.Evaluate(self.span(node), value)
             kind = value.type.name if isinstance(value, tree.Expression) else "constant"
             raise self.refuse("K124", node, f"{ast.unparse(node.value.func)}() gives {kind}")
+        if isinstance(node.value, (ast.Yield, ast.YieldFrom, ast.Await)):
+            raise self.refuse("K120", node, type(node.value).__name__.lower())
         raise self.refuse("K127", node)
 
     def _assert(self, node: ast.Assert) -> list[tree.Statement]:
@@ -167,6 +185,9 @@ class Frontend(Expressions):
 
     def _return(self, node: ast.Return) -> tree.Statement:
         result = self.body.result
+        if not self.good_signature:
+            _ = node.value is None or self.expression(node.value, None)
+            raise Refused
         if node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None and result is VOID):
             if result is not VOID:
                 raise self.refuse("K123", node, f"the function gives {result.name}")
@@ -190,11 +211,9 @@ class Frontend(Expressions):
         if name in self.locals and self.locals[name].type is not kind:
             raise self.refuse("K111", node, f"{name} is {self.locals[name].type.name}, not {kind.name}")
         if node.value is None:
-            target, declares = self._target_local(node.target, kind)
             if kind.aggregate:
-                if not kind.has_zero:
-                    raise self.refuse("K214", node, kind.name)
-                return [tree.Zero(self.span(node), target)]
+                raise self.refuse("K112", node, "it has no value", f"{name} = zero({ast.unparse(node.annotation)})")
+            self._target_local(node.target, kind)
             return []
         try:
             value = self.value(node.value, kind)
@@ -276,7 +295,9 @@ class Frontend(Expressions):
             old = tree.BitsGet(self.span(target), bits.type, base, bits)
             new = self.binary(node, op, old, self.operand(value))
         return tree.Assign(
-            self.span(node), place, tree.BitsSet(self.span(node), base.type, self.fit_bits(new, bits, value), bits, base)
+            self.span(node),
+            place,
+            tree.BitsSet(self.span(node), base.type, self.fit_bits(new, bits, value), bits, base),
         )
 
     def _no_calls(self, place: tree.Expression, node: ast.expr) -> None:
@@ -287,6 +308,7 @@ class Frontend(Expressions):
 
     def _if(self, node: ast.If) -> tree.Statement | list[tree.Statement]:
         condition = self.condition(node.test)
+        self.entered.add(id(node))
         if isinstance(condition, tree.Const):  # Decided at compile time: the other branch is not compiled.
             return self.block(node.body if condition.value else node.orelse)
         return tree.If(self.span(node), condition, self.block(node.body), self.block(node.orelse))
@@ -300,6 +322,7 @@ class Frontend(Expressions):
             forever = isinstance(condition, tree.Const) and condition.value
             if not (forever and self.body.result is NEVER):
                 raise self.refuse("K301", node.test)
+        self.entered.add(id(node))
         return tree.While(self.span(node), condition, bound, self.block(node.body))
 
     def _for(self, node: ast.For) -> tree.Statement:
@@ -379,6 +402,7 @@ class Frontend(Expressions):
         return tree.For(span, index, zero, stop, 1, kind.count, False, [first, *self._loop_body(node)])
 
     def _loop_body(self, node: ast.For) -> list[tree.Statement]:
+        self.entered.add(id(node))
         assert isinstance(node.target, ast.Name)
         self.loop_variables.append(node.target.id if node.target.id != "_" else "")
         body = self.block(node.body)
@@ -390,6 +414,7 @@ class Frontend(Expressions):
         kind = subject.type
         if not isinstance(kind, (EnumType, IntType)):
             raise self.refuse("K203", node.subject, f"match on {kind.name}")
+        self.entered.add(id(node))
         cases: list[tree.MatchCase] = []
         seen: set[int] = set()
         default = False

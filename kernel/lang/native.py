@@ -231,7 +231,9 @@ def _conversion(name: str, index: int, kind: Type) -> str:
     """Python source that turns the argument into what ctypes passes."""
     if isinstance(kind, IntType):
         low, high = kind.minimum, kind.maximum
-        return f"    if {name}.__class__ is not int or not {low} <= {name} <= {high}: {name} = to_raw(T{index}, {name})[0]"
+        return (
+            f"    if {name}.__class__ is not int or not {low} <= {name} <= {high}: {name} = to_raw(T{index}, {name})[0]"
+        )
     if kind is BOOL:
         return f"    if {name} is not True and {name} is not False: to_raw(T{index}, {name})"
     if isinstance(kind, SpanType):
@@ -249,5 +251,3 @@ def _scalar(kind: Type) -> Any:
         return ctypes.c_uint64
     base = kind if isinstance(kind, IntType) else kind.base  # type: ignore[attr-defined]
     return getattr(ctypes, f"c_{'int' if base.signed else 'uint'}{base.width}")
-
-

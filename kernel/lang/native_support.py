@@ -20,7 +20,7 @@ SUPPORT = """
 struct kp_state {
     int failed; /* 0 no, 1 panic, 2 a callback raised, 3 undefined behaviour */
     int callback_failed;
-    const PanicSite *site;
+    PanicSite *site;
     u64 left, right;
     const char *behaviour;
 };
@@ -32,7 +32,7 @@ static _Noreturn void kp_leave(int failed) {
     _longjmp(*kp_exit, 1);
 }
 
-_Noreturn void kernel_panic(const PanicSite *site, u64 left, u64 right) {
+_Noreturn void kernel_panic(PanicSite *site, u64 left, u64 right) {
     kp_state.site = site;
     kp_state.left = left;
     kp_state.right = right;
@@ -77,7 +77,7 @@ def sanitizer_handlers() -> str:
     for kind in UBSAN_KINDS:
         for suffix in ("minimal", "minimal_abort"):
             lines.append(
-                f'void __ubsan_handle_{kind}_{suffix}(void); void __ubsan_handle_{kind}_{suffix}(void) '
+                f"void __ubsan_handle_{kind}_{suffix}(void); void __ubsan_handle_{kind}_{suffix}(void) "
                 f'{{ kp_state.behaviour = "{kind.replace("_", " ")}"; kp_leave(3); }}'
             )
     return "#ifdef KERNEL_UBSAN\n" + "\n".join(lines) + "\n#endif\n"

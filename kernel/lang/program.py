@@ -7,9 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from kernel.lang import checks, tree
+from kernel.lang.constants import Static
 from kernel.lang.declare import Assembly, Function, Variable
 from kernel.lang.errors import Diagnostics, Refused
-from kernel.lang.expressions import Expressions, Static
+from kernel.lang.expressions import Expressions
 from kernel.lang.frontend import Frontend, Signature, signature
 from kernel.lang.types import FnPtrType
 
@@ -67,6 +68,8 @@ class _Builder:
             except Refused:
                 self.refused.add(function)
                 raise
+        if not self.program.signatures[function].good:
+            raise Refused
         return self.program.signatures[function]
 
     def build(self) -> Program:
@@ -76,17 +79,16 @@ class _Builder:
             if function in program.bodies:
                 continue
             try:
-                known = self.signature_of(function)
-                before = len(self.diagnostics.found)
-                body = Frontend(function, known, self.diagnostics, self.signature_of).compile()
-            except Refused:
-                continue
+                self.signature_of(function)
+            except Refused:  # Its body may hold more errors.
+                if function in self.refused:
+                    continue
+            known = program.signatures[function]
+            body = Frontend(function, known, self.diagnostics, self.signature_of).compile()
             program.bodies[function] = body
             self.collect(body.walk())
-            # Flow rules need a whole tree: refused statements would only add noise.
-            if len(self.diagnostics.found) == before:
-                checks.check_flow(body, self.diagnostics)
-                checks.check_escape(body, self.diagnostics)
+            checks.check_flow(body, self.diagnostics)
+            checks.check_escape(body, self.diagnostics)
         checks.check_recursion(program, self.diagnostics)
         self.check_pointers()
         self.diagnostics.check()
@@ -142,6 +144,3 @@ def compile_program(roots: Iterable[Function], arch: str | None = None) -> Progr
         if not isinstance(root, Function):
             raise TypeError(f"{root!r} is not a kernel function")
     return _Builder(wanted, arch).build()
-
-
-

@@ -1,18 +1,19 @@
 """Register accesses: `uart.lsr.read().thr_empty`, `uart.thr.write(byte)`, `uart.mcr.modify(loop=True)`.
 
-The block is a register file of rtl/registers/, the same object that makes the hardware's decoder: `Ptr[ns16550.Registers]`
-is a pointer to it. A register with fields reads as a bit-field value, another one as an unsigned integer. Registers are
-not memory: each read() and write() is one access of exactly the register's width, and modify() is one of each.
+The block is a register file of rtl/registers/, the same object that makes the hardware's decoder;
+`Ptr[ns16550.Registers]` points at it. A register with fields reads as a bit-field value, another one as an unsigned
+integer. Registers are not memory: each read() and write() is one access of exactly the register's width, and modify()
+is one of each.
 """
 
 import ast
 import enum
 
-from rtl.registers.description import Access, Register, RegisterFile
-
 from kernel.lang import calls, tree, types
-from kernel.lang.expressions import Expressions, RegisterRef, Value
+from kernel.lang.constants import Value
+from kernel.lang.expressions import Expressions, RegisterRef
 from kernel.lang.types import BitField, BitsType, EnumType, RegistersType, Type
+from rtl.registers.description import Access, Register, RegisterFile
 
 _blocks: dict[type, RegistersType] = {}
 _enums: dict[type, EnumType] = {}
@@ -119,9 +120,7 @@ def _offset(front: Expressions, ref: RegisterRef, node: ast.AST) -> tree.Express
             offset += index.value * dimension.stride
             continue
         checked = tree.Checked(span, types.w64, index, dimension.count)
-        parts.append(
-            tree.Binary(span, types.w64, "*", checked, tree.Const(span, types.w64, dimension.stride))
-        )
+        parts.append(tree.Binary(span, types.w64, "*", checked, tree.Const(span, types.w64, dimension.stride)))
     result: tree.Expression = tree.Const(span, types.w64 if parts else types.usize, offset)
     for part in parts:
         result = tree.Binary(span, types.w64, "+", part, result)

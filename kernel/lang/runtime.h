@@ -41,12 +41,15 @@ typedef struct PanicSite {
     bool is_signed;
 } PanicSite;
 
-_Noreturn void kernel_panic(const PanicSite *site, u64 left, u64 right);
+/* Kernel Python has no const, so the handler takes a plain pointer; the sites themselves are read-only. */
+#define KP_SITE(n) ((PanicSite *)&kp_sites[n])
+
+_Noreturn void kernel_panic(PanicSite *site, u64 left, u64 right);
 
 #define KP_UNLIKELY(x) __builtin_expect((x), 0)
 
 #define KP_CHECKED(T, name, builtin)                                                                                   \
-    static inline T name##_##T(T a, T b, const PanicSite *site) {                                                      \
+    static inline T name##_##T(T a, T b, PanicSite *site) {                                                      \
         T result;                                                                                                      \
         if (KP_UNLIKELY(builtin(a, b, &result))) kernel_panic(site, (u64)a, (u64)b);                                   \
         return result;                                                                                                 \
@@ -54,11 +57,11 @@ _Noreturn void kernel_panic(const PanicSite *site, u64 left, u64 right);
 
 /* << drops the bits that leave on top; computed in u64 so that nothing is promoted to a signed int. */
 #define KP_SHIFTS(T, bits)                                                                                             \
-    static inline T shl_##T(T a, u64 count, const PanicSite *site) {                                                   \
+    static inline T shl_##T(T a, u64 count, PanicSite *site) {                                                   \
         if (KP_UNLIKELY(count >= (bits))) kernel_panic(site, (u64)a, count);                                           \
         return (T)((u64)a << count);                                                                                   \
     }                                                                                                                  \
-    static inline T shr_##T(T a, u64 count, const PanicSite *site) {                                                   \
+    static inline T shr_##T(T a, u64 count, PanicSite *site) {                                                   \
         if (KP_UNLIKELY(count >= (bits))) kernel_panic(site, (u64)a, count);                                           \
         return (T)(a >> count);                                                                                        \
     }
@@ -68,22 +71,22 @@ _Noreturn void kernel_panic(const PanicSite *site, u64 left, u64 right);
     static inline T max_##T(T a, T b) { return a > b ? a : b; }
 
 #define KP_UNSIGNED_DIVISION(T)                                                                                        \
-    static inline T div_##T(T a, T b, const PanicSite *site) {                                                         \
+    static inline T div_##T(T a, T b, PanicSite *site) {                                                         \
         if (KP_UNLIKELY(b == 0)) kernel_panic(site, (u64)a, 0);                                                        \
         return (T)(a / b);                                                                                             \
     }                                                                                                                  \
-    static inline T mod_##T(T a, T b, const PanicSite *site) {                                                         \
+    static inline T mod_##T(T a, T b, PanicSite *site) {                                                         \
         if (KP_UNLIKELY(b == 0)) kernel_panic(site, (u64)a, 0);                                                        \
         return (T)(a % b);                                                                                             \
     }
 
 /* Signed // and % round down, as Python's do. The least value // -1 overflows; its % is 0. */
 #define KP_SIGNED_DIVISION(T, least)                                                                                   \
-    static inline T div_##T(T a, T b, const PanicSite *site) {                                                         \
+    static inline T div_##T(T a, T b, PanicSite *site) {                                                         \
         if (KP_UNLIKELY(b == 0 || (b == -1 && a == (least)))) kernel_panic(site, (u64)a, (u64)b);                      \
         return (T)(a / b - ((a % b != 0) && ((a < 0) != (b < 0))));                                                    \
     }                                                                                                                  \
-    static inline T mod_##T(T a, T b, const PanicSite *site) {                                                         \
+    static inline T mod_##T(T a, T b, PanicSite *site) {                                                         \
         if (KP_UNLIKELY(b == 0)) kernel_panic(site, (u64)a, 0);                                                        \
         if (b == -1) return 0;                                                                                         \
         T rest = (T)(a % b);                                                                                           \
@@ -114,26 +117,26 @@ KP_WRAPPING(w16, 16)
 KP_WRAPPING(w32, 32)
 KP_WRAPPING(w64, 64)
 
-static inline u64 kp_index(u64 index, u64 length, const PanicSite *site) {
+static inline u64 kp_index(u64 index, u64 length, PanicSite *site) {
     if (KP_UNLIKELY(index >= length)) kernel_panic(site, index, length);
     return index;
 }
 
 /* A value of a bit field, refused when it has bits above the field. */
-static inline u64 kp_fit(u64 value, u64 maximum, const PanicSite *site) {
+static inline u64 kp_fit(u64 value, u64 maximum, PanicSite *site) {
     if (KP_UNLIKELY(value > maximum)) kernel_panic(site, value, maximum);
     return value;
 }
 
 /* Rounds of `for i in range(start, stop, step)` with `distance` from start to stop in the direction of step (0 when
  * there is nothing to do), and the bound that the source promises. */
-static inline u64 kp_rounds(u64 distance, u64 step, u64 bound, const PanicSite *site) {
+static inline u64 kp_rounds(u64 distance, u64 step, u64 bound, PanicSite *site) {
     u64 rounds = distance / step + (distance % step != 0);
     if (KP_UNLIKELY(rounds > bound)) kernel_panic(site, rounds, bound);
     return rounds;
 }
 
-static inline const void *kp_some(const void *pointer, const PanicSite *site) {
+static inline const void *kp_some(const void *pointer, PanicSite *site) {
     if (KP_UNLIKELY(pointer == NULL)) kernel_panic(site, 0, 0);
     return pointer;
 }

@@ -295,13 +295,6 @@ class Assign(Statement):
 
 
 @dataclass(eq=False)
-class Zero(Statement):
-    """A local set to its zero value (an annotation without a value)."""
-
-    target: Local
-
-
-@dataclass(eq=False)
 class Copy(Statement):
     """Copies a whole struct or array between places."""
 
@@ -386,6 +379,13 @@ class Panic(Statement):
     """Stops with a message."""
 
     message: str
+
+
+@dataclass(eq=False)
+class Hole(Statement):
+    """A refused statement; `parts` are what could be compiled of it. Only in programs that have errors."""
+
+    parts: list[Statement]
 
 
 @dataclass(eq=False)

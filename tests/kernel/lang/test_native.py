@@ -230,8 +230,6 @@ def classify_number(n: u32) -> u32:
     return result
 
 
-
-
 @fn
 def color_of(raw: u8) -> Color:
     return Color(raw)

@@ -1,9 +1,9 @@
 """Register accesses from kernel code, against a Python model of the device."""
 
 import pytest
-from rtl.registers import clint, ns16550, plic
 
 from kernel.lang import CompileError, KernelPanic, Ptr, fn, u8, u32, u64, usize
+from rtl.registers import clint, ns16550, plic
 
 PATIENCE = 10
 
