@@ -69,7 +69,11 @@ class StubSoc(wiring.Component):
         m.d.comb += [self.pc.eq(pc), self.privilege.eq(3), dram.r.ready.eq(1)]
         m.d.sync += self.mtime.eq(self.mtime + 10)
         m.d.comb += [dram.ar.payload.size.eq(3), dram.ar.payload.burst.eq(axi4.Burst.INCR)]
-        m.d.comb += [dram.aw.payload.size.eq(3), dram.aw.payload.burst.eq(axi4.Burst.INCR), dram.w.payload.strb.eq(0xFF)]
+        m.d.comb += [
+            dram.aw.payload.size.eq(3),
+            dram.aw.payload.burst.eq(axi4.Burst.INCR),
+            dram.w.payload.strb.eq(0xFF),
+        ]
 
         def read(address, target, following: str, beats: int = 1) -> None:
             """Issues a read in this state; the next one collects."""

@@ -119,7 +119,7 @@ class FetchBuffer(wiring.Component):
         out = self.instruction
 
         entries = [BlockSignature(config).create(path=(f"entry{i}",)) for i in range(DEPTH)]
-        pc = Signal(64)
+        pc = Signal(64, init=config.reset_pc)
         drop = Signal()  # the first entry was consumed together with the block before it
         shift = Signal()
         m.d.comb += self.ready.eq(~entries[-1].valid)
