@@ -61,6 +61,6 @@ def parse_size(text: str) -> int:
 def soc_config(options: RunOptions) -> SocConfig:
     """The SoC that the options ask for."""
     try:
-        return SocConfig(clock_hz=options.clock, ram_bytes=options.ram, dma=False)
+        return SocConfig(clock_hz=options.clock, ram_bytes=options.ram, dma=True)
     except ValueError as error:
         raise InputError(str(error), "see --ram and --clock") from error
