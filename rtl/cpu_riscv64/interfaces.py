@@ -255,7 +255,6 @@ def walk_request_layout() -> data.StructLayout:
     """A translation that the TLB could not give: a 64-bit address, why, and in which context.
 
     `length`: bytes accessed from `va` on, 1..8, all in the same page; it decides on pages that PMP splits (`mixed`).
-    Not used for fetches: there the answer is about the bytes from `va` up to the next multiple of 4.
     """
     return data.StructLayout({"va": 64, "access": Access, "context": TranslationContext, "length": 4})
 

@@ -356,11 +356,11 @@ class Walker(wiring.Component):
                         finish()
 
             with m.State("Check the access"):
-                # PMP splits the page: this access only. A fetch asks for the rest of its 4 bytes, PMP's granularity.
+                # PMP splits the page: this access only.
                 m.d.comb += [
                     check.valid.eq(1),
                     check.first.eq(offset),
-                    check.last.eq(Mux(fetch, offset | 3, offset + length - 1)),
+                    check.last.eq(offset + length - 1),
                     check.privilege.eq(privilege),
                 ]
                 with m.If(check.done):

@@ -268,8 +268,6 @@ def walk(
     page = physical & ~(PAGE - 1)
     allowed, mixed = pmp.check(page, PAGE, context.privilege)
     if mixed:
-        if access == Access.FETCH:
-            length = 4 - physical % 4
         allowed, _ = pmp.check(physical, length, context.privilege)
     may_fetch = in_dram(page) or any(start <= page < end for start, end in fetch_regions)
     if access == Access.FETCH and not may_fetch:
