@@ -208,7 +208,7 @@ def test_random_instructions_traps_and_returns_match_the_model(config):
     async def process(ctx, bench):
         time, last_counter_write = 0, -9
         modes = Counter()
-        for n in range(4000):
+        for n in range(2500):
             time = rng.getrandbits(64) if rng.random() < 0.02 else (time + rng.randrange(3)) & MASK64
             if rng.random() < 0.05:
                 time = bench.model.regs[0x14D] + rng.randrange(-1, 2) & MASK64
