@@ -64,7 +64,7 @@ class Expander(wiring.Component):
         raw = self.raw
         r = raw[:16]
 
-        x0, x1, x2 = C(0, 5), C(1, 5), C(2, 5)
+        x0, x2 = C(0, 5), C(2, 5)
         rd = r[7:12]  # rd/rs1, full register number
         rs2 = r[2:7]
         rd_ = Cat(r[7:10], C(1, 2))  # rd'/rs1'

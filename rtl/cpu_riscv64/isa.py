@@ -2,7 +2,8 @@
 
 RV64I, M, A, Zicsr, Zifencei, Zba, Zbb, Zbs and the privileged instructions. The compressed instructions are not here:
 `compressed.Expander` turns them into these. An encoding that no row matches is illegal. Rows follow the unprivileged
-specification (chapters 2, 5, 7, 8, 13, 14, 28) and the privileged one (3.3, 10.6); hints are ordinary rows that write x0.
+specification (chapters 2, 5, 7, 8, 13, 14, 28) and the privileged one (3.3, 10.6); hints are ordinary rows that write
+x0.
 
 A row says what the pipeline must know: the fields of `Control`, the immediate's format, the registers it reads and
 writes. Where a result is produced and what may flush the pipeline follow from the unit.

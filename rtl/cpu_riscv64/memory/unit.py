@@ -1,8 +1,8 @@
 """Executes loads, stores and atomics in the M stage, and serves everyone else who needs the data cache.
 
 The fast way is one cycle: a load that hits and meets no store to its bytes, or a store whose page is known. Whatever
-is not fast is done by the sequencer, which takes the arrays' read port (`busy_port`: no memory instruction may leave X),
-does one step, and lets the lookup be repeated. So every condition is decided in one place, from one lookup:
+is not fast is done by the sequencer, which takes the arrays' read port (`busy_port`: no memory
+instruction may leave X), does one step, and lets the lookup be repeated. So every condition is decided in one place, from one lookup:
 
     no translation        walk, then repeat with the walker's answer (`known`)
     line not here         fetch it, then repeat
@@ -83,6 +83,8 @@ class MemoryUnit(wiring.Component):
         Loaded value, or SC's verdict.
     context : In(TranslationContext)
         Effective one for data.
+    amo_result : Out(64)
+        What the last AMO stored.
     drained : Out(1)
         All stores have reached the cache or the bus.
     sfence_valid : In(1), sfence : In(SfenceRequest), flushing : Out(1)
@@ -122,6 +124,7 @@ class MemoryUnit(wiring.Component):
                 "cause": Out(Cause),
                 "tval": Out(64),
                 "result": Out(64),
+                "amo_result": Out(64),
                 "context": In(TranslationContext),
                 "drained": Out(1),
                 "sfence_valid": In(1),
@@ -175,7 +178,7 @@ class MemoryUnit(wiring.Component):
         evaluate = Signal()
         m.d.comb += [
             atomic.eq(~is_load & ~is_store),
-            size_mask.eq(((1 << (1 << self.m_size)) - 1)),
+            size_mask.eq((1 << (1 << self.m_size)) - 1),
             bytes_mask.eq(size_mask << offset),
             crosses.eq(bytes_mask[8:].any()),
             misaligned.eq((offset & ((1 << self.m_size) - 1)).any()),
@@ -661,6 +664,7 @@ class MemoryUnit(wiring.Component):
                     m.next = "Ready"
 
         m.d.comb += [
+            self.amo_result.eq(amo.result),
             amo.op.eq(self.m_amo),
             amo.memory.eq(saved),
             amo.register.eq(self.m_data),

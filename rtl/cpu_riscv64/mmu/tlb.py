@@ -174,8 +174,11 @@ class Tlb(wiring.Component):
         empty = Signal(WAYS)
         doomed = Signal(WAYS)  # flush: goes
         for way in range(WAYS):
-            m.submodules[f"tags_{way}"] = tag_memory = Memory(shape=tag_layout, depth=sets, init=[])
-            m.submodules[f"values_{way}"] = value_memory = Memory(shape=value_layout, depth=sets, init=[])
+            block = {"ram_style": "block"}
+            tag_memory = Memory(shape=tag_layout, depth=sets, init=[], attrs=block)
+            value_memory = Memory(shape=value_layout, depth=sets, init=[], attrs=block)
+            m.submodules[f"tags_{way}"] = tag_memory
+            m.submodules[f"values_{way}"] = value_memory
             for memory, reads, writes, row in (
                 (tag_memory, tags, tag_writes, held_tag),
                 (value_memory, values, value_writes, held_value),

@@ -143,21 +143,44 @@ class Walker(wiring.Component):
         ]
 
         # --- the answer ---
-        response = Signal(walk_response_layout(config))
+        # It reads the registers of the walk, which stay as they are until the next request.
+        response = self.response.payload
         entry = response.entry
-        m.d.comb += self.response.payload.eq(response)
+        fault = Signal()
+        page_fault = Signal()
+        mixed = Signal()
+        read, write, execute, execute_readable = (
+            Signal(name=name) for name in ("read", "write", "execute", "execute_readable")
+        )
+        with m.If(fetch):
+            m.d.comb += response.cause.eq(Mux(page_fault, Cause.FETCH_PAGE.value, Cause.FETCH_ACCESS.value))
+        with m.Elif(load):
+            m.d.comb += response.cause.eq(Mux(page_fault, Cause.LOAD_PAGE.value, Cause.LOAD_ACCESS.value))
+        with m.Else():
+            m.d.comb += response.cause.eq(Mux(page_fault, Cause.STORE_PAGE.value, Cause.STORE_ACCESS.value))
+        m.d.comb += [
+            response.fault.eq(fault),
+            entry.valid.eq(~fault),
+            entry.space.eq(
+                Mux(machine, Space.BARE_M.value, Mux(translated, Space.TRANSLATED.value, Space.BARE_SU.value))
+            ),
+            entry.vpn.eq(vpn),
+            entry.asid.eq(context.asid),
+            entry.is_global.eq(is_global),
+            entry.superpage.eq(superpage),
+            entry.ppn.eq(ppn),
+            entry.user.eq(pte.user),
+            entry.read.eq(read),
+            entry.write.eq(write),
+            entry.execute.eq(execute),
+            entry.execute_readable.eq(execute_readable),
+            entry.cacheable.eq(in_dram),
+            entry.mixed.eq(mixed),
+        ]
 
         def fail(*, page: bool) -> None:
             """End the walk with a page fault or an access fault of the request's kind."""
-            fetch_cause, load_cause, store_cause = (
-                (Cause.FETCH_PAGE, Cause.LOAD_PAGE, Cause.STORE_PAGE)
-                if page
-                else (Cause.FETCH_ACCESS, Cause.LOAD_ACCESS, Cause.STORE_ACCESS)
-            )
-            m.d.sync += [
-                response.fault.eq(1),
-                response.cause.eq(Mux(fetch, fetch_cause.value, Mux(load, load_cause.value, store_cause.value))),
-            ]
+            m.d.sync += [fault.eq(1), page_fault.eq(page)]
             m.next = "Answer"
 
         # --- what the leaf PTE allows (step 5), and whether it must change (step 7) ---
@@ -212,27 +235,16 @@ class Walker(wiring.Component):
             | (store & writable_page)
         )
 
-        def finish(*, mixed: bool) -> None:
-            with m.If(allowed):
-                m.d.sync += [
-                    response.fault.eq(0),
-                    entry.valid.eq(1),
-                    entry.space.eq(Mux(machine, Space.BARE_M, Mux(context.sv39, Space.TRANSLATED, Space.BARE_SU))),
-                    entry.vpn.eq(vpn),
-                    entry.asid.eq(context.asid),
-                    entry.is_global.eq(is_global),
-                    entry.superpage.eq(superpage),
-                    entry.ppn.eq(ppn),
-                    entry.user.eq(pte.user),
-                    entry.read.eq(readable_page),
-                    entry.write.eq(writable_page),
-                    entry.execute.eq(executable_page),
-                    entry.execute_readable.eq(read_through_execute),
-                    entry.cacheable.eq(in_dram),
-                    entry.mixed.eq(mixed),
-                ]
-                m.next = "Answer"
-            with m.Else():
+        def finish() -> None:
+            """PMP has decided on all bytes that were asked about."""
+            m.d.sync += [
+                read.eq(readable_page),
+                write.eq(writable_page),
+                execute.eq(executable_page),
+                execute_readable.eq(read_through_execute),
+            ]
+            m.next = "Answer"
+            with m.If(~allowed):
                 fail(page=False)
 
         with m.FSM():
@@ -245,6 +257,8 @@ class Walker(wiring.Component):
             with m.State("Begin"):
                 # Bare: as if a PTE had allowed everything.
                 m.d.sync += [
+                    fault.eq(0),
+                    mixed.eq(0),
                     level.eq(LEVELS - 1),
                     is_global.eq(~translated),
                     superpage.eq(0),
@@ -329,9 +343,10 @@ class Walker(wiring.Component):
                     fail(page=False)
                 with m.Elif(check.done):
                     with m.If(check.partial):
+                        m.d.sync += mixed.eq(1)
                         m.next = "Check the access"
                     with m.Else():
-                        finish(mixed=False)
+                        finish()
 
             with m.State("Check the access"):
                 # PMP splits the page: this access only.
@@ -342,7 +357,7 @@ class Walker(wiring.Component):
                     check.privilege.eq(context.privilege),
                 ]
                 with m.If(check.done):
-                    finish(mixed=True)
+                    finish()
 
             with m.State("Answer"):
                 m.d.comb += self.response.valid.eq(1)

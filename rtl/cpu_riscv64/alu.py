@@ -1,0 +1,222 @@
+"""The integer unit of stage X: one adder, one rotator, one counter, one logic block, one OR at the end.
+
+    A --(word doubled)--> rotate left 0..3 --+--(low bits cleared)--> adder/subtracter --+--> compare --> condition
+                                             +--> rotate left by 4n --> mask ------------+
+    A, B or 1 << B --> logic ------------------------------------------------------------+--> result
+    A --> counts, byte operations -------------------------------------------------------+
+
+The operation's encoding (`AluOp`) is nearly the control word. Shifts rotate and then mask, which gives the 32-bit
+forms, rotations, extensions and BEXT with the same hardware: a word is doubled to 64 bits first, so that rotating it by
+any amount brings the right bits into the low half. The rotator's first stages shift the adder's operand for SHnADD. A
+minimum or maximum is a logic operation chosen by the comparison. A block that is not asked gives 0.
+
+Written with 64-bit operations and small tables of masks rather than single bits: those are what a simulator compiles
+well. The carry out of the subtraction is recovered from the sign bits; a 65th bit would double the simulator's work.
+"""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from .interfaces import AluOp
+
+
+def population_count(m: Module, bits: Value) -> Value:
+    """The number of ones, by carry-save adders over slices of the word (three slices become a sum and a carry)."""
+    columns: list[Value] = [bits]  # columns[n] has bits of weight 2**n
+    step = 0
+    while any(len(column) > 2 for column in columns):
+        parts: list[list[Value]] = [[] for _ in range(len(columns) + 1)]
+        for weight, column in enumerate(columns):
+            third = len(column) // 3
+            if third:
+                a, b, c = column[:third], column[third : 2 * third], column[2 * third : 3 * third]
+                parts[weight].append(a ^ b ^ c)
+                parts[weight + 1].append((a & b) | (c & (a | b)))
+            parts[weight].append(column[3 * third :])
+        columns = []
+        for weight, pieces in enumerate(parts):
+            width = sum(len(piece) for piece in pieces)
+            if width:
+                column = Signal(width, name=f"ones_{step}_{1 << weight}")
+                m.d.comb += column.eq(Cat(pieces))
+                columns.append(column)
+        step += 1
+    augend = Cat(column[0] for column in columns)
+    addend = Cat(column[1] if len(column) > 1 else C(0, 1) for column in columns)
+    return (augend + addend)[: len(bits).bit_length()]
+
+
+class Alu(wiring.Component):
+    """Integer operations of RV64I, Zba, Zbb and Zbs. Combinational.
+
+    Members
+    -------
+    op : In(AluOp)
+        The operation.
+    word : In(1)
+        Its 32-bit form (ADDW, SRAW, ROLW, CLZW, ...): the low words count, bit 31 of the result is extended.
+        Defined for ADD, SUB, SLL, SRL, SRA, ROL, ROR, CLZ, CTZ and CPOP; 0 for all others.
+    a, b : In(64)
+        Operands.
+    result : Out(64)
+        The result; any value for EQ, NE, GE and GEU.
+    condition : Out(1)
+        The comparison EQ, NE, SLT, GE, SLTU or GEU of A and B; any value for other operations.
+    """
+
+    op: In(AluOp)
+    word: In(1)
+    a: In(64)
+    b: In(64)
+    result: Out(64)
+    condition: Out(1)
+
+    @staticmethod
+    def _table(m: Module, name: str, rows: list[int], index: Value) -> Value:
+        """A mask looked up by its number: a load to a simulator, one or two LUTs a bit to synthesis."""
+        memory = m.submodules[name] = Memory(shape=64, depth=len(rows), init=rows)
+        port = memory.read_port(domain="comb")
+        m.d.comb += port.addr.eq(index)
+        return port.data
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        a, b, word = self.a, self.b, self.word
+        op = Value.cast(self.op)
+
+        adding, logical, rotating = op[4:6] == 0, op[4:6] == 1, op[4:6] == 2
+        subtract = op[3]
+        minmax = op[4:6].all() & op[3]
+        other = op[4:6].all() & ~op[3]
+
+        # --- distance of the rotation, to the left
+        left, arithmetic, unmasked, special = op[0], op[1], op[2], op[3]
+        bit_extract = special & ~arithmetic & ~unmasked
+        amount = Signal(6)
+        distance = Signal(6)
+        shift_add = op[0:2] & (~subtract).replicate(2)
+        with m.If(~op[5]):
+            m.d.comb += distance.eq(shift_add)
+        with m.Elif(rotating & (~special | bit_extract)):
+            m.d.comb += distance.eq(Mux(left, amount, -amount))
+        m.d.comb += amount.eq(Cat(b[:5], b[5] & ~word))
+
+        # --- rotate
+        doubled = Signal(64)
+        zero_extend = Mux(op[5], rotating & arithmetic & left, op[2] & ~subtract)
+        stages = [Signal(64, name=f"rotated_{1 << n}") for n in range(6)]
+        m.d.comb += doubled.eq(Cat(a[:32], Mux(word, a[:32], Mux(zero_extend, 0, a[32:]))))
+        for n, stage in enumerate(stages):
+            before = stages[n - 1] if n else doubled
+            by = 1 << n
+            m.d.comb += stage.eq(Mux(distance[n], Cat(before[64 - by :], before[: 64 - by]), before))
+        rotated = stages[-1]
+
+        # --- mask: bits up to `top` stay, or to the left of a left shift
+        top = Signal(6)
+        shift_left = rotating & left & ~unmasked
+        with m.If(special):
+            # BEXT keeps bit 0, SEXT.B bits 7..0, SEXT.H and ZEXT.H bits 15..0
+            m.d.comb += top.eq(Cat((~bit_extract).replicate(3), unmasked))
+        with m.Elif(unmasked):
+            m.d.comb += top.eq(63)
+        with m.Else():
+            m.d.comb += top.eq(Mux(left, amount, Cat(~amount[:5], ~amount[5] & ~word)))
+        ones = (1 << 64) - 1
+        in_byte = [(2 << n) - 1 for n in range(8)] + [(1 << n) - 1 for n in range(8)]
+        bits = self._table(m, "mask_bits", [row * (ones // 255) for row in in_byte], Cat(top[:3], shift_left))
+        byte = self._table(m, "mask_byte", [0] * 8 + [255 << 8 * n for n in range(8)], Cat(top[3:], rotating))
+        below = self._table(m, "mask_below", [0] * 8 + [(1 << 8 * n) - 1 for n in range(8)], Cat(top[3:], rotating))
+        keep = Signal(64)
+        m.d.comb += keep.eq(((bits & byte) | below) ^ shift_left.replicate(64))
+        sign = Mux(special, Mux(unmasked, a[15], a[7]), Mux(word, a[31], a[63]))
+        fill = rotating & arithmetic & ~left & sign
+
+        # --- adder, subtracter
+        augend = Signal(64)
+        addend = Signal(64)
+        total = Signal(64)
+        shifted_out = Cat(shift_add.any(), shift_add[1], shift_add.all())
+        m.d.comb += [
+            augend.eq(Cat(stages[1][:3] & ~shifted_out, stages[1][3:])),
+            addend.eq(b ^ subtract.replicate(64)),
+            total.eq(augend + addend + subtract),
+        ]
+
+        # --- compare; less-than from the sign bits: where they are equal, the difference's sign tells
+        unsigned, negate = op[1], op[0]
+        less = Mux(a[63] ^ b[63], Mux(unsigned, b[63], a[63]), total[63])
+        m.d.comb += self.condition.eq(Mux(op[2], less, a == b) ^ negate)
+        set_condition = adding & op[3] & op[2]
+
+        # --- logic: XOR, OR, AND or B; a minimum or maximum is A | 0 or B; A & 0 when not asked
+        choose_a = minmax & self.condition
+        choose_b = minmax & ~self.condition
+        single_bits = self._table(m, "bit_in_byte", [(1 << n) * (ones // 255) for n in range(8)], b[:3])
+        single_byte = self._table(
+            m, "byte_of_bit", [0] * 8 + [255 << 8 * n for n in range(8)], Cat(b[3:6], logical & op[3])
+        )
+        operand = Signal(64)
+        logic = Signal(64)
+        use_b = (logical & ~op[3]) | choose_b
+        m.d.comb += operand.eq(
+            ((b & use_b.replicate(64)) | (single_bits & single_byte)) ^ (logical & op[2]).replicate(64)
+        )
+        function = Cat(Mux(logical, op[0], minmax), Mux(logical, op[1], ~choose_a))
+        with m.Switch(function):
+            with m.Case(0):
+                m.d.comb += logic.eq(a ^ operand)
+            with m.Case(1):
+                m.d.comb += logic.eq(a | operand)
+            with m.Case(2):
+                m.d.comb += logic.eq(a & operand)
+            with m.Case(3):
+                m.d.comb += logic.eq(operand)
+
+        # --- counts: halve the word six times towards the first one from the top (CLZ) or from the bottom (CTZ)
+        trailing = op[0]
+        digits = []
+        part: Value = a
+        zero = ~Cat(a[:32], Mux(word, 0, a[32:])).any()
+        for n in reversed(range(6)):
+            half = 1 << n
+            low, high = part[:half], part[half:]
+            take_high = Signal(name=f"take_high_{half}")
+            following = Signal(half, name=f"count_{half}")
+            found_high = Mux(trailing, ~low.any(), high.any())
+            if n == 5:
+                found_high &= ~word
+                digits.append(Mux(word, 0, found_high ^ ~trailing))
+            else:
+                digits.append(take_high ^ ~trailing)
+            m.d.comb += [take_high.eq(found_high), following.eq(Mux(take_high, high, low))]
+            part = following
+        position = Cat(reversed(digits))
+        zeros = Mux(zero, Mux(word, 32, 64), position)
+        ones_ = population_count(m, Cat(a[:32], Mux(word, 0, a[32:])))
+        counted = Mux(op[1], ones_, zeros) & (other & ~op[2]).replicate(7)
+
+        # --- bytes
+        reversed_bytes = Cat(a[8 * n : 8 * n + 8] for n in reversed(range(8))) & (other & op[2] & op[1]).replicate(64)
+        some = [Signal(64, name=f"or_{n}") for n in range(6)]
+        m.d.comb += [
+            some[0].eq(a | (a >> 4)),
+            some[1].eq(some[0] | (some[0] >> 2)),
+            some[2].eq((some[1] | (some[1] >> 1)) & Mux(other & op[2] & ~op[1], ones // 255, 0)),
+        ]
+        for n, by in enumerate((1, 2, 4), start=3):
+            m.d.comb += some[n].eq(some[n - 1] | Cat(C(0, by), some[n - 1][: 64 - by]))
+        or_combined = some[5]
+
+        # --- result
+        sum_ = total & (adding & ~set_condition).replicate(64)
+        shifted = (rotated & keep) | (fill.replicate(64) & ~keep)
+        small = counted | (set_condition & self.condition)
+        value = Signal(64)
+        m.d.comb += [
+            value.eq(sum_ | logic | shifted | reversed_bytes | or_combined | small),
+            self.result.eq(Cat(value[:32], Mux(word, value[31].replicate(32), value[32:]))),
+        ]
+        return m

