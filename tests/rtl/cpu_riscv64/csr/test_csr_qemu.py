@@ -225,8 +225,14 @@ def run_on_qemu(source, directory):
     return (directory / "out").read_bytes()
 
 
+def parse(output):
+    """What the program printed: legality maps, one a situation, and (illegal, value) a test."""
+    maps = [output[n * 4096 : n * 4096 + 4096] for n in range(len(SITUATIONS))]
+    return maps, list(struct.iter_unpack("<QQ", output[len(SITUATIONS) * 4096 :]))
+
+
 def accesses_in_simulation(tests, candidates):
-    """The same on the RTL: legality maps, one a situation, and (illegal, value) a test.
+    """The same on the RTL, in the same form.
 
     Addresses that are not `candidates` are taken as illegal: another test looks at those.
     """
@@ -291,9 +297,7 @@ def both(tmp_path_factory):
     seed = random.getrandbits(32)
     print("seed", seed)
     tests = list(cases(random.Random(seed)))
-    output = run_on_qemu(program(tests), tmp_path_factory.mktemp("csr"))
-    maps = [output[n * 4096 : n * 4096 + 4096] for n in range(len(SITUATIONS))]
-    values = list(struct.iter_unpack("<QQ", output[len(SITUATIONS) * 4096 :]))
+    maps, values = parse(run_on_qemu(program(tests), tmp_path_factory.mktemp("csr")))
     assert len(values) == len(tests)
     candidates = {*EXISTING, *(a for there in maps for a in range(4096) if not there[a])}
     return tests, (maps, values), accesses_in_simulation(tests, candidates)
