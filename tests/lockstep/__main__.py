@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.lockstep.compare import BUILD
 from tests.lockstep.generator import Keep, Shape
 from tests.lockstep.minimise import minimise, read_keep, write_keep
-from tests.lockstep.run import DEVICES, Device, Run, run
+from tests.lockstep.run import DEVICES, STAND_IN_TICKS, Device, Run, run
 
 
 def first_line(report: str) -> str:
@@ -50,7 +50,8 @@ def keep_failure(seed: int, shape: Shape, device: Device, first: Run, *, shrink:
 
 def regression(args: argparse.Namespace) -> int:
     """Programs of successive seeds until enough instructions are compared."""
-    device, shape = DEVICES[args.device], Shape()
+    device = DEVICES[args.device]
+    shape = Shape() if args.device == "rtl" else Shape(ticks=STAND_IN_TICKS)
     started, instructions, interrupts, programs, failures = time.monotonic(), 0, 0, 0, 0
     seed = args.seed
     while instructions < args.instructions and failures < args.failures:
