@@ -10,7 +10,6 @@ Registers: x5..x7 and x28..x31 are scratch of the checks themselves; s8..s11 bel
 import itertools
 import subprocess
 from collections.abc import Callable, Iterable
-from functools import cache
 from pathlib import Path
 
 from tests.lockstep import encoding as e
@@ -170,18 +169,13 @@ def run_on_qemu(checks: Checks, elf: Path) -> None:
         raise AssertionError(f"on QEMU, which proves this test: {checks.names[number]} (check {number}, {elf})")
 
 
-@cache
-def _machine():
-    from tests.lockstep.device import machine
-
-    return machine()
-
-
 def run_on_core(checks: Checks, elf: Path) -> None:
     """The program must pass on the SoC."""
     from sim.machine import Reason
 
-    machine = _machine()
+    from tests.lockstep import device
+
+    machine = device.machine()
     machine.load_elf(elf)
     outcome = machine.run(cycles=HANG_CYCLES)
     if outcome.reason is Reason.CYCLES:
