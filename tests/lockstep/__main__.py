@@ -9,6 +9,7 @@ difference with what led to it), and `without` (what the minimiser left out).
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import time
@@ -36,7 +37,7 @@ def keep_failure(seed: int, shape: Shape, device: Device, first: Run, *, shrink:
         def fails(candidate: Keep) -> bool:
             nonlocal attempts
             attempts += 1
-            return not run(seed, shape, candidate, device, BUILD / "shrinking").result.equal
+            return not run(seed, shape, candidate, device).result.equal
 
         keep = minimise(seed, shape, fails)
         print(f"  minimised in {attempts} runs")
@@ -102,7 +103,10 @@ def main() -> int:
     parser.add_argument("--replay", type=Path, metavar="FOLDER", help="run a kept program")
     parser.add_argument("--verbose", action="store_true", help="a line for every program")
     args = parser.parse_args()
-    return replay(args) if args.replay else regression(args)
+    try:
+        return replay(args) if args.replay else regression(args)
+    finally:
+        shutil.rmtree(BUILD / f"work-{os.getpid()}", ignore_errors=True)
 
 
 if __name__ == "__main__":

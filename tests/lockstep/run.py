@@ -1,5 +1,6 @@
 """One random program on a device and on the reference."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +50,8 @@ class Run:
 
 
 def run(seed: int, shape: Shape, keep: Keep, device: Device, folder: Path | None = None) -> Run:
-    """Generates, runs, compares. The files stay in `folder` (build/lockstep/current by default)."""
-    folder = folder or BUILD / "current"
+    """Generates, runs, compares. The files stay in `folder` (by default this process's own)."""
+    folder = folder or BUILD / f"work-{os.getpid()}"
     program = Generator(seed, shape, keep).program()
     elf, reference = program.write(folder)
     records = device(elf, program, folder)
