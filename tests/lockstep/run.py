@@ -34,6 +34,7 @@ def rtl(elf: Path, program: Program, folder: Path) -> Iterator[bytes]:
     """The SoC."""
     from tests.lockstep import device
 
+    device.machine()  # its first build takes minutes: not while the reference waits
     return device.packed_records(elf, most=MOST)
 
 
