@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from amaranth.back import rtlil
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.lib import wiring
 
 from rtl.soc import Soc, SocConfig
@@ -50,8 +50,8 @@ INSIDE = {
     "BOOT_ROM": r"VlUnpacked<QData/\*63:0\*/, \d+> (top__DOT__soc__DOT__boot_rom__DOT__\w+);",
     "REGISTERS": r"VlUnpacked<QData/\*63:0\*/, 32> (top__DOT__soc__DOT__core__DOT__\w*reg\w*);",
 }
-"""What the harness touches inside the design, found in the header that Verilator writes: the clock as it was before, the
-boot ROM's contents, the integer registers. What is not found, the harness does without."""
+"""What the harness touches inside the design, found in the header that Verilator writes: the clock as it was before,
+the boot ROM's contents, the integer registers. What is not found, the harness does without."""
 
 KEEP = 12
 """Built simulators that are kept; the least recently used go first."""

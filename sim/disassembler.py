@@ -127,7 +127,9 @@ def _b(value: int, rs1: int, funct3: int) -> int:
 
 
 def _j(value: int) -> int:
-    return (value >> 20 & 1) << 31 | (value >> 1 & 1023) << 21 | (value >> 11 & 1) << 20 | (value >> 12 & 255) << 12 | 0x6F
+    return (
+        (value >> 20 & 1) << 31 | (value >> 1 & 1023) << 21 | (value >> 11 & 1) << 20 | (value >> 12 & 255) << 12 | 0x6F
+    )
 
 
 def expand(raw: int) -> int | None:

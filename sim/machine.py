@@ -198,7 +198,9 @@ class Machine:
         self._library = Library(self.simulator.library)
         self._handle = self._library.create(DRAM_BASE, self.config.ram_bytes, latency, rtc_time)
         if not self._handle:
-            raise InputError(f"the host cannot give {self.config.ram_bytes >> 20} MiB for RAM", "ask for less with --ram")
+            raise InputError(
+                f"the host cannot give {self.config.ram_bytes >> 20} MiB for RAM", "ask for less with --ram"
+            )
         self.status = self._library.status(self._handle).contents
         self.console = Console(self._library, self._handle)
         self.memory = Memory(self._library, self._handle)

@@ -140,7 +140,9 @@ class Terminal:
             except BrokenPipeError:
                 raise Left(141) from None
             except OSError as error:
-                raise InputError(f"cannot write the console to standard output: {error.strerror}", "free some space") from error
+                raise InputError(
+                    f"cannot write the console to standard output: {error.strerror}", "free some space"
+                ) from error
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

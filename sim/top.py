@@ -5,6 +5,9 @@ an input would be evaluated twice. Streams that enter pass a register slice, pla
 the DRAM port are tied high, because the harness always has room.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (ports get their names at run time)
+
 from typing import Any
 
 from amaranth.hdl import Module, Signal
@@ -58,7 +61,8 @@ class RegisterSlice(wiring.Component):
 
 
 def _width(shape: Any) -> int:
-    return shape.size if isinstance(shape, data.Layout) else getattr(shape, "width", shape)
+    width: Any = shape.size if isinstance(shape, data.Layout) else getattr(shape, "width", shape)
+    return int(width)
 
 
 class SimTop(wiring.Component):
@@ -75,7 +79,7 @@ class SimTop(wiring.Component):
     and like the SoC's port otherwise. `features` says which optional ones there are.
     """
 
-    def __init__(self, soc: wiring.Component):
+    def __init__(self, soc: Any):
         self._soc = soc
         ports = soc.signature.members
         self.features = tuple(

@@ -202,7 +202,9 @@ class Twin:
             else:
                 if number == SYS_WRITE:
                     terminal.write(gdb.read_memory(arguments[1], arguments[2]))
-                gdb.write_memory(request, (arguments[2] if number == SYS_WRITE else (1 << 64) - 38).to_bytes(8, "little"))
+                gdb.write_memory(
+                    request, (arguments[2] if number == SYS_WRITE else (1 << 64) - 38).to_bytes(8, "little")
+                )
                 self._answer(gdb, tohost, fromhost, 1)
         if status is not None:
             self.ended_by = "tohost"

@@ -61,8 +61,8 @@ def _options(
     restore: RestoreOption = None,
     checkpoint: CheckpointOption = None,
 ) -> RunOptions:
-    values = locals()
-    return RunOptions(**(values | {"ram": parse_size(ram)}))
+    values: Any = dict(locals(), ram=parse_size(ram))
+    return RunOptions(**values)
 
 
 def _running_command(name: str, module: str, doc: str) -> None:
@@ -77,7 +77,9 @@ def _running_command(name: str, module: str, doc: str) -> None:
     app.command(name, help=doc)(command)
 
 
-_running_command("run", "run", "Runs software on the simulated SoC, with its console on this terminal (Ctrl-A x leaves).")
+_running_command(
+    "run", "run", "Runs software on the simulated SoC, with its console on this terminal (Ctrl-A x leaves)."
+)
 _running_command("qemu", "twin", "Runs the same on the functional twin, `qemu-system-riscv64 -M virt`.")
 
 

@@ -47,7 +47,10 @@ class RunOptions:
         if not self.wave and (self.wave_from or self.wave_to is not None):
             raise InputError("--wave-from and --wave-to need --wave", "name the wave file")
         if self.wave_from < 0 or (self.wave_to is not None and self.wave_to <= self.wave_from):
-            raise InputError(f"the window {self.wave_from}..{self.wave_to} of cycles is empty", "let --wave-to be more than --wave-from")
+            raise InputError(
+                f"the window {self.wave_from}..{self.wave_to} of cycles is empty",
+                "let --wave-to be more than --wave-from",
+            )
 
 
 def parse_size(text: str) -> int:

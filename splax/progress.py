@@ -68,7 +68,10 @@ class Progress:
         cycles, instructions = machine.cycle, machine.status.instructions
         cpi = f", {cycles / instructions:.2f} cycles each" if instructions else ""
         seconds = f"{machine.wall_seconds:.2f} s"
-        print(f"splax: {cycles} cycles, {instructions} instructions{cpi}, {seconds}: {_megahertz(machine)}", file=sys.stderr)
+        print(
+            f"splax: {cycles} cycles, {instructions} instructions{cpi}, {seconds}: {_megahertz(machine)}",
+            file=sys.stderr,
+        )
 
 
 def _megahertz(machine: Machine) -> str:

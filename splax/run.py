@@ -150,7 +150,11 @@ class _Session:
         if options.stats:
             ending = outcome.reason.name.lower() if outcome else "interrupted"
             result: dict[str, Any] = {"status": status, "ended_by": ending, **machine.statistics()}
-            result["configuration"] = {"ram_bytes": options.ram, "clock_hz": options.clock, "memory_latency": options.latency}
+            result["configuration"] = {
+                "ram_bytes": options.ram,
+                "clock_hz": options.clock,
+                "memory_latency": options.latency,
+            }
             result["versions"] = versions()
             write_finished(options.stats, json.dumps(result, indent=2) + "\n")
 

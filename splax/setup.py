@@ -2,7 +2,6 @@
 
 import importlib.util
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,9 +42,6 @@ def missing_packages() -> list[str]:
 def check() -> int:
     """Prints what is there; exit status 0 if all of it is, else 1."""
     good = True
-    if sys.version_info < (3, 11):
-        print(f"missing  Python 3.11 or newer: this is {sys.version.split()[0]}")
-        good = False
     for module in MODULES:
         if importlib.util.find_spec(module) is None:
             print(f"missing  Python package {module}: run `make setup`")

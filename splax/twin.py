@@ -16,22 +16,36 @@ from .run import check_writable, hex_words
 
 def run(options: RunOptions) -> int:
     """Runs; gives the exit status."""
-    for name, value in (("--trace", options.trace), ("--wave", options.wave), ("--restore", options.restore), ("--checkpoint", options.checkpoint)):
+    for name, value in (
+        ("--trace", options.trace),
+        ("--wave", options.wave),
+        ("--restore", options.restore),
+        ("--checkpoint", options.checkpoint),
+    ):
         if value:
             raise InputError(f"{name} is the simulated hardware's; the twin has none", "use `splax run`")
     if options.max_cycles is not None:
         print("splax: the twin counts no cycles: --max-cycles is ignored, --timeout is not", file=sys.stderr)
     check_writable(options)
-    twin = Twin(soc_config(options), until=options.until, timeout=options.timeout, wants_signature=options.signature is not None)
+    twin = Twin(
+        soc_config(options), until=options.until, timeout=options.timeout, wants_signature=options.signature is not None
+    )
     lay_out(options, twin)
     start = time.monotonic()
     status = twin.run()
     if options.signature:
         if twin.signature is None:
-            raise InputError("the twin ended before its memory could be read: no signature", "end the program by tohost")
+            raise InputError(
+                "the twin ended before its memory could be read: no signature", "end the program by tohost"
+            )
         write_finished(options.signature, hex_words(twin.signature))
     if options.stats:
-        result = {"status": status, "ended_by": twin.ended_by, "wall_seconds": time.monotonic() - start, "qemu": qemu_version()}
+        result = {
+            "status": status,
+            "ended_by": twin.ended_by,
+            "wall_seconds": time.monotonic() - start,
+            "qemu": qemu_version(),
+        }
         write_finished(options.stats, json.dumps(result, indent=2) + "\n")
     return status
 
