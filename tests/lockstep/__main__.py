@@ -80,17 +80,23 @@ def replay(args: argparse.Namespace) -> int:
     """A kept program once more."""
     known = json.loads((args.replay / "shape.json").read_text())
     seed = known.pop("seed")
-    outcome = run(seed, Shape(**known), read_keep((args.replay / "without").read_text()), DEVICES[args.device], args.replay)
+    outcome = run(
+        seed, Shape(**known), read_keep((args.replay / "without").read_text()), DEVICES[args.device], args.replay
+    )
     print(outcome.result.report)
     return 0 if outcome.result.equal else 1
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.lockstep", description="Random programs in lockstep with QEMU.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.lockstep", description="Random programs in lockstep with QEMU."
+    )
     parser.add_argument("--instructions", type=int, default=200_000, help="stop when so many are compared")
     parser.add_argument("--seed", type=int, default=1, help="of the first program")
     parser.add_argument("--failures", type=int, default=1, help="stop after so many failing programs")
-    parser.add_argument("--device", choices=DEVICES, default="rtl", help="qemu: prove programs and comparison by QEMU alone")
+    parser.add_argument(
+        "--device", choices=DEVICES, default="rtl", help="qemu: prove programs and comparison by QEMU alone"
+    )
     parser.add_argument("--no-minimise", action="store_true", help="keep failing programs as they are")
     parser.add_argument("--replay", type=Path, metavar="FOLDER", help="run a kept program")
     parser.add_argument("--verbose", action="store_true", help="a line for every program")

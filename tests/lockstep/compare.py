@@ -66,7 +66,9 @@ def compare_file(elf: Path, records: Path, listing: Path, end: int) -> Result:
         try:
             done = subprocess.run(
                 [str(native()), "compare", str(log), str(records), str(listing), hex(end)],
-                capture_output=True, text=True, timeout=TIMEOUT,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
             )
         finally:
             qemu.kill()
@@ -111,7 +113,9 @@ def record_reference(elf: Path, records: Path, listing: Path, *more: str) -> Non
     with _pipe() as log:
         qemu = _run_reference(elf, log, *more)
         try:
-            subprocess.run([str(native()), "convert", str(log), str(records), str(listing)], check=True, timeout=TIMEOUT)
+            subprocess.run(
+                [str(native()), "convert", str(log), str(records), str(listing)], check=True, timeout=TIMEOUT
+            )
         finally:
             qemu.kill()
             qemu.wait()

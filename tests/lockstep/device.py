@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rtl.soc import SocConfig
 from sim.machine import Machine, with_rvfi
-
 from tests.lockstep import layout
 
 RECORDS = 1 << 14

@@ -251,7 +251,9 @@ def c_store(double: bool, rs2: int, base: int, imm: int) -> Instruction:
 
 def c_load_sp(double: bool, rd: int, imm: int) -> Instruction:
     fields = ((5, 5, 12), (4, 3, 5), (8, 6, 2)) if double else ((5, 5, 12), (4, 2, 4), (7, 6, 2))
-    return _half((0x6002 if double else 0x4002) | _bits(imm, *fields) | rd << 7, f"c.l{'wd'[double]}sp {NAMES[rd]}, {imm}")
+    return _half(
+        (0x6002 if double else 0x4002) | _bits(imm, *fields) | rd << 7, f"c.l{'wd'[double]}sp {NAMES[rd]}, {imm}"
+    )
 
 
 def c_store_sp(double: bool, rs2: int, imm: int) -> Instruction:
@@ -261,9 +263,7 @@ def c_store_sp(double: bool, rs2: int, imm: int) -> Instruction:
 
 
 def c_j(offset: int) -> Instruction:
-    bits = _bits(
-        offset, (11, 11, 12), (4, 4, 11), (9, 8, 9), (10, 10, 8), (6, 6, 7), (7, 7, 6), (3, 1, 3), (5, 5, 2)
-    )
+    bits = _bits(offset, (11, 11, 12), (4, 4, 11), (9, 8, 9), (10, 10, 8), (6, 6, 7), (7, 7, 6), (3, 1, 3), (5, 5, 2))
     return _half(0xA001 | bits, f"c.j . + {offset}")
 
 

@@ -114,7 +114,7 @@ class Generator:
         asm.org(at.DATA)
         asm.data(self.rng.randbytes(at.DATA_PAGES * 4096))
         asm.org(at.BODY)
-        for here, after in zip(phases, [*phases[1:], None], strict=True):
+        for here, after in zip(phases, [*phases[1:], None], strict=False):
             self.phase(here, "finish" if after is None else f"p{after}")
         self.finish()
         if asm.pc > at.BODY_END:
@@ -146,6 +146,8 @@ class Generator:
 
         asm.emit(Label(name), *address(T0, following), e.csr("csrrs", T1, at.MSCRATCH, 0))
         asm.emit(e.store("sd", T0, T1, at.NEXT_PHASE), *write_csr(at.MSTATUS, 0))
+        for csr in (at.SEPC, at.SCAUSE, at.STVAL):  # may hold what an interrupt left
+            asm.emit(e.csr("csrrwi", 0, csr, 0))
         self.change_entries(number, space)
         asm.emit(*self.regions(rng, regions))
         asm.emit(*write_csr(at.SATP, space.satp if space else 0))
@@ -204,7 +206,9 @@ class Generator:
             self.asm.emit(*e.li(T1, entry), *e.li(T0, page.slot), e.load("ld", 7, T0, 0))
             self.asm.emit(*e.li(T1, entry), e.store("sd", T1, T0, 0))
             self.asm.emit(*e.li(T0, page.va), e.immediate("addi", T1, 0, space.asid))
-            self.asm.emit(rng.choice((e.sfence_vma(T0, T1), e.sfence_vma(T0, 0), e.sfence_vma(0, T1), e.sfence_vma(0, 0))))
+            self.asm.emit(
+                rng.choice((e.sfence_vma(T0, T1), e.sfence_vma(T0, 0), e.sfence_vma(0, T1), e.sfence_vma(0, 0)))
+            )
 
     def regions(self, rng: random.Random, active: bool) -> list[Piece]:
         """Programs PMP entries 0..7: off, or a few regions over the data pages."""

@@ -273,7 +273,9 @@ def forward(c: Context) -> list[Piece]:
     else:
         a, b = (c.value(), c.value()) if kind < 0.8 else (c.target(),) * 2
         first = branch(rng.choice(list(e.BRANCHES)), a, b, over)
-    before = [] if rng.random() < 0.5 else [e.register(rng.choice(("sub", "slt", "and", "mul")), 12, c.value(), c.value())]
+    before = (
+        [] if rng.random() < 0.5 else [e.register(rng.choice(("sub", "slt", "and", "mul")), 12, c.value(), c.value())]
+    )
     return [*before, first, *simple(c, 6), Label(over)]
 
 
@@ -283,7 +285,12 @@ def loop(c: Context) -> list[Piece]:
     out: list[Piece] = [e.immediate("addi", COUNTER, 0, rng.randrange(1, 8)), Label(top), *simple(c)]
     if rng.random() < 0.5:
         t = c.target()
-        out += [e.immediate("andi", t, COUNTER, rng.choice((1, 2, 3))), branch("beq", t, 0, over), *simple(c), Label(over)]
+        out += [
+            e.immediate("andi", t, COUNTER, rng.choice((1, 2, 3))),
+            branch("beq", t, 0, over),
+            *simple(c),
+            Label(over),
+        ]
     if rng.random() < 0.4:
         out += memory(c)
     out.append(e.c_immediate("c.addi", COUNTER, -1))
@@ -548,10 +555,16 @@ def illegal(c: Context) -> list[Piece]:
     if kind == 6:  # AMO of a width or kind that there is not
         return [e.raw(bits & ~0xF800707F | rng.choice((5, 6, 7, 9, 31)) << 27 | rng.choice((2, 3)) << 12 | 0x2F)]
     if kind == 7:
-        return [e.raw(bits & ~0x707F | rng.choice((2, 3, 4, 6, 7)) << 12 | 0x1B)] if bits & 1 else [
-            e.raw(bits & ~0x707F | 4 << 12 | 0x73)
-        ]
-    return [e.raw(rng.choice((0xFFFF_FFFF, 0x0000_0073 | 1 << 7, 0x0020_0073, 0x1050_0073 | 1 << 15, 0x3020_8073, 0x7B200073)))]
+        return (
+            [e.raw(bits & ~0x707F | rng.choice((2, 3, 4, 6, 7)) << 12 | 0x1B)]
+            if bits & 1
+            else [e.raw(bits & ~0x707F | 4 << 12 | 0x73)]
+        )
+    return [
+        e.raw(
+            rng.choice((0xFFFF_FFFF, 0x0000_0073 | 1 << 7, 0x0020_0073, 0x1050_0073 | 1 << 15, 0x3020_8073, 0x7B200073))
+        )
+    ]
 
 
 Maker = Callable[[Context], list[Piece]]

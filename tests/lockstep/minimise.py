@@ -7,7 +7,9 @@ from tests.lockstep.generator import Generator, Keep, Shape
 Place = tuple[int, ...]
 
 
-def shrink(candidates: Sequence[Place], base: frozenset[Place], fails: Callable[[frozenset[Place]], bool]) -> frozenset[Place]:
+def shrink(
+    candidates: Sequence[Place], base: frozenset[Place], fails: Callable[[frozenset[Place]], bool]
+) -> frozenset[Place]:
     """Leaves out as many candidates as it can, in halves, quarters, and so on to single ones (delta debugging)."""
     left = list(candidates)
     without = base

@@ -106,7 +106,10 @@ def build(rng: random.Random, allocator: Allocator, asid: int, supervisor_index:
     rng.shuffle(free)
 
     # --- code, in both colours, as one page of 1 GiB, of 2 MiB, or many of 4 KiB
-    for which, index, extra in ((SUPERVISOR_CODE, supervisor_index, G if global_code else 0), (USER_CODE, free.pop(), U)):
+    for which, index, extra in (
+        (SUPERVISOR_CODE, supervisor_index, G if global_code else 0),
+        (USER_CODE, free.pop(), U),
+    ):
         flags = V | R | X | extra | rng.choice((0, A))
         size = rng.choice((1, 2, 2, 3, 3))
         offset = extend(index << 30) - at.FIRMWARE

@@ -271,6 +271,12 @@ class Comparison {
         printf("difference: %s after %ld instructions\n", what, count);
         printf("  device    %016lx\n  reference %016lx\n", (unsigned long)device, (unsigned long)expected);
         printf("interrupts taken by the device: %ld, by the reference: %ld\n", interrupts, reference.interrupts);
+        if (!reference_history.empty()) {
+            const Step &last = reference_history.back();
+            u32 word = listing[last.pc].word;
+            printf("operands, if an uncompressed instruction: rs1 x%u = %016lx, rs2 x%u = %016lx\n", word >> 15 & 31,
+                   (unsigned long)last.before[word >> 15 & 31], word >> 20 & 31, (unsigned long)last.before[word >> 20 & 31]);
+        }
         printf("device:\n");
         for (const Record &r : device_history) {
             printf("  cycle %-9lu %c %016lx %08x  ", (unsigned long)r.cycle, "US?M"[r.mode & 3], (unsigned long)r.pc, r.instruction);
