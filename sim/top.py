@@ -10,8 +10,8 @@ the DRAM port are tied high, because the harness always has room.
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Shape, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 CHANNEL_FIELDS = {
@@ -61,8 +61,7 @@ class RegisterSlice(wiring.Component):
 
 
 def _width(shape: Any) -> int:
-    width: Any = shape.size if isinstance(shape, data.Layout) else getattr(shape, "width", shape)
-    return int(width)
+    return Shape.cast(shape).width
 
 
 class SimTop(wiring.Component):
