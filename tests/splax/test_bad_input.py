@@ -69,7 +69,7 @@ def test_image_larger_than_ram(splax: Splax, tmp_path: Path) -> None:
 
 
 def test_elf_outside_ram(splax: Splax, tmp_path: Path) -> None:
-    program = assemble(tmp_path, HELLO, "low", "-Wl,--image-base=0x1000", "-Wl,--defsym=nothing=0")
+    program = assemble(tmp_path, HELLO, "low")
     data = bytearray(program.read_bytes())
     table, size, count = (int.from_bytes(data[n : n + w], "little") for n, w in ((32, 8), (54, 2), (56, 2)))
     load = next(table + n * size for n in range(count) if data[table + n * size] == 1)
@@ -90,7 +90,7 @@ def test_wrong_flags(splax: Splax, program: Path) -> None:
     refused(splax, "--colour", names="--colour")
     refused(splax, "--ram", "lots", names="--ram")
     refused(splax, "--ram", "5K", names="ram_bytes")
-    refused(splax, "--max-cycles", "many", names="many")
+    refused(splax, "--max-cycles", "many", names="--max-cycles")
     refused(splax, "--max-cycles", "0", names="--max-cycles")
     refused(splax, "--elf", program, "--bios", "none", names="--elf")
     refused(splax, "--initrd", program, names="--kernel")
