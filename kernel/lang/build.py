@@ -1,7 +1,7 @@
 """Runs the compiler, through a cache that is keyed by content and trusts nothing it finds.
 
-A key is the SHA-256 of everything that decides the output: C text, runtime headers, flags, compiler version. An entry is
-a file and its own SHA-256; an entry whose content does not match is built again.
+A key is the SHA-256 of everything that decides the output: C text, runtime headers, flags, compiler version. An entry
+is a file and its own SHA-256; an entry whose content does not match is built again.
 """
 
 import hashlib

@@ -113,7 +113,8 @@ class EmitExpressions:
         if isinstance(base.type, SpanType):
             site = self._index_site(node)
             helper = self._span_helper("at", _AT, base.type)
-            return self.ordered([base, index], lambda t: f"(*{helper}({t[0]}, {t[1]}, {site}))")
+            pointer = self.ordered([base, index], lambda t: f"{helper}({_strip(t[0])}, {_strip(t[1])}, {site})")
+            return f"(*{pointer})"
         assert isinstance(base.type, ArrayType)
         length = base.type.count
         if isinstance(index, tree.Const):
@@ -209,7 +210,7 @@ class EmitExpressions:
     def _compare(self, node: tree.Compare) -> str:
         def build(texts: list[str]) -> str:
             if texts[0] == texts[1] and not self.effects(node.left):  # clang warns about x == x
-                return "true" if node.op in ("==", "<=", ">=") else "false"
+                return f"((void){texts[0]}, {'true' if node.op in ('==', '<=', '>=') else 'false'})"
             return f"({texts[0]} {node.op} {texts[1]})"
 
         return self.ordered([node.left, node.right], build)

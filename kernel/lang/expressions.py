@@ -376,6 +376,8 @@ class Expressions(Constants):
             count: tree.Expression = tree.Const(right.span, types.u8, right.value)
         else:
             count = right
+            if isinstance(count, tree.Const) and not 0 <= int(count.value) < kind.width:
+                raise self.refuse("K216", node, f"{count.value} for {kind.name}")
             if not isinstance(count.type, IntType) or count.type.signed:
                 raise self.refuse("K203", node, f"shift by {count.type.name}", "shift by an unsigned integer")
         return tree.Binary(self.span(node), kind, symbol, left, count)
