@@ -124,6 +124,8 @@ class Soc(wiring.Component):
         The timer, 10 MHz.
     events, retire, pc, privilege : Out
         For statistics and status: the core's events, an instruction retires, its address, the current mode.
+    store_valid, store_address, store_data, store_mask : Out
+        The core's: a store to DRAM commits. The simulation follows memory by it, whatever the caches hold.
     rvfi : Out(Rvfi)
         Only with config.core.rvfi.
     dma : In(axi4)
@@ -156,6 +158,10 @@ class Soc(wiring.Component):
             "retire": Out(1),
             "pc": Out(64),
             "privilege": Out(2),
+            "store_valid": Out(1),
+            "store_address": Out(pa_width),
+            "store_data": Out(64),
+            "store_mask": Out(8),
         }
         if config.core.rvfi:
             members["rvfi"] = Out(Rvfi())
@@ -254,6 +260,9 @@ class Soc(wiring.Component):
             self.pc.eq(core.pc),
             self.privilege.eq(core.privilege),
         ]
+        for name in ("store_valid", "store_address", "store_data", "store_mask"):
+            if name in core.signature.members:
+                m.d.comb += getattr(self, name).eq(getattr(core, name))
         if config.core.rvfi:
             wiring.connect(m, core.rvfi, wiring.flipped(self.rvfi))
         return m

@@ -116,7 +116,9 @@ class Library:
             setattr(self, name, function)
         for structure, size in ((Status, self.status_size()), (Record, self.record_size())):
             if ctypes.sizeof(structure) != size:
-                raise AssertionError(f"{structure.__name__} is {ctypes.sizeof(structure)} bytes here, {size} in harness.cpp")
+                raise AssertionError(
+                    f"{structure.__name__} is {ctypes.sizeof(structure)} bytes here, {size} in harness.cpp"
+                )
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)

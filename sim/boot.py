@@ -198,7 +198,9 @@ def _unpack_uimage(name: str, data: bytes) -> tuple[int, int, bytes]:
     compression = data[31]
     contents = data[64 : 64 + size]
     if len(contents) < size:
-        raise InputError(f"{name} is truncated: {size} bytes announced, {len(contents)} there", "build or copy it again")
+        raise InputError(
+            f"{name} is truncated: {size} bytes announced, {len(contents)} there", "build or copy it again"
+        )
     if compression == 1:
         try:
             contents = gzip.decompress(contents)

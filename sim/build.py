@@ -86,7 +86,9 @@ def cache_directory() -> Path:
 
 def versions() -> dict[str, str]:
     """Versions of what takes part in a build."""
-    return {"python": ".".join(map(str, sys.version_info[:2]))} | {tool: importlib.metadata.version(tool) for tool in TOOLS}
+    return {"python": ".".join(map(str, sys.version_info[:2]))} | {
+        tool: importlib.metadata.version(tool) for tool in TOOLS
+    }
 
 
 def compiler() -> list[str]:
@@ -228,7 +230,13 @@ def _run(what: str, command: Sequence[str], directory: Path, environment: dict[s
     """Runs a tool; its output is shown only when it fails."""
     try:
         done = subprocess.run(
-            command, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            command,
+            cwd=directory,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
         )
     except FileNotFoundError as error:
         raise MissingTool(f"{what} needs {command[0]}, which is not installed", "run `make setup`") from error
@@ -265,7 +273,8 @@ def _build_library(work: Path, text: str, features: Sequence[str], report: Calla
         sources.sort(key=lambda file: -file.stat().st_size)
         # What runs once is not worth optimising.
         objects = [
-            pool.submit(_compile, source, work, [*flags, "-O1" if "__Slow" in source.name else "-O3"]) for source in sources
+            pool.submit(_compile, source, work, [*flags, "-O1" if "__Slow" in source.name else "-O3"])
+            for source in sources
         ]
         libraries = ["-lz", "-llz4"] if traced else []
         files = [str(file) for file in [*(done.result() for done in objects), *runtime.result()]]
@@ -276,7 +285,13 @@ def _build_library(work: Path, text: str, features: Sequence[str], report: Calla
 
 def _compile_flags(traced: bool) -> list[str]:
     include = verilator_root() / "include"
-    return [*COMPILE_FLAGS, f"-DVM_TRACE={int(traced)}", f"-DVM_TRACE_FST={int(traced)}", f"-I{include}", f"-I{include}/vltstd"]
+    return [
+        *COMPILE_FLAGS,
+        f"-DVM_TRACE={int(traced)}",
+        f"-DVM_TRACE_FST={int(traced)}",
+        f"-I{include}",
+        f"-I{include}/vltstd",
+    ]
 
 
 def _compile(source: Path, work: Path, flags: Sequence[str]) -> Path:
@@ -295,7 +310,9 @@ def _runtime(cache: Path, traced: bool) -> list[Path]:
     objects = [directory / f"{name}.o" for name in names]
     if not (directory / "done").exists():
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "nothing.cpp").write_text("#include <string>\nstd::string nothing(int n) { return std::to_string(n); }\n")
+        (directory / "nothing.cpp").write_text(
+            "#include <string>\nstd::string nothing(int n) { return std::to_string(n); }\n"
+        )
         _run("linking", [*compiler(), *COMPILE_FLAGS, "-shared", "-s", "-o", "nothing.so", "nothing.cpp"], directory)
         for name in names:
             _compile(verilator_root() / "include" / f"{name}.cpp", directory, [*_compile_flags(traced), "-O1"])

@@ -97,7 +97,9 @@ def read_elf(path: Path, what: str = "ELF file") -> Elf:
             raise InputError(f"{what} {path} is for a 32-bit machine", "build it for rv64")
         machine = int.from_bytes(data[18:20], "little" if data[5] == 1 else "big")
         if machine != 243:
-            raise InputError(f"{what} {path} is for another architecture (e_machine {machine}, RISC-V is 243)", "build it for rv64")
+            raise InputError(
+                f"{what} {path} is for another architecture (e_machine {machine}, RISC-V is 243)", "build it for rv64"
+            )
     try:
         with path.open("rb") as file:
             elf = ELFFile(file)
@@ -106,7 +108,9 @@ def read_elf(path: Path, what: str = "ELF file") -> Elf:
             entry = int(elf["e_entry"])
             kind = elf["e_type"]
     except (ELFError, ValueError, KeyError, AttributeError, IndexError, TypeError, OverflowError) as error:
-        raise InputError(f"{what} {path} is damaged or truncated ({error or type(error).__name__})", "build or copy it again") from error
+        raise InputError(
+            f"{what} {path} is damaged or truncated ({error or type(error).__name__})", "build or copy it again"
+        ) from error
     if kind not in ("ET_EXEC", "ET_DYN"):
         raise InputError(f"{what} {path} is not linked ({kind})", "link it to an executable")
     if not segments:
@@ -125,7 +129,9 @@ def _segments(elf: Any, path: Path, what: str, length: int) -> tuple[Segment, ..
                 "build or copy it again",
             )
         if header["p_filesz"] > header["p_memsz"]:
-            raise InputError(f"{what} {path} is damaged: a segment is larger in the file than in memory", "build it again")
+            raise InputError(
+                f"{what} {path} is damaged: a segment is larger in the file than in memory", "build it again"
+            )
         found.append(Segment(header["p_paddr"], header.data(), header["p_memsz"]))
     found.sort(key=lambda segment: segment.address)
     for low, high in zip(found, found[1:], strict=False):
@@ -145,6 +151,11 @@ def _symbols(elf: Any) -> Symbols:
         for symbol in section.iter_symbols():
             kind, where = symbol["st_info"]["type"], symbol["st_shndx"]
             local_label = symbol.name.startswith((".L", "$"))
-            if symbol.name and not local_label and where != "SHN_UNDEF" and kind in ("STT_NOTYPE", "STT_FUNC", "STT_OBJECT"):
+            if (
+                symbol.name
+                and not local_label
+                and where != "SHN_UNDEF"
+                and kind in ("STT_NOTYPE", "STT_FUNC", "STT_OBJECT")
+            ):
                 found.setdefault(symbol.name, symbol["st_value"])
     return Symbols(found)

@@ -42,7 +42,9 @@ class Htif:
         try:
             block = machine.memory.read(request, 64)
         except InputError as error:
-            raise InputError(f"tohost names {request:#x} for a request block, which is not in RAM ({machine.where()})") from error
+            raise InputError(
+                f"tohost names {request:#x} for a request block, which is not in RAM ({machine.where()})"
+            ) from error
         number, *arguments = (int.from_bytes(block[n : n + 8], "little") for n in range(0, 64, 8))
         if number == SYS_EXIT:
             return Outcome(Reason.TOHOST, machine.cycle, exit_status(arguments[0] & 0xFFFF_FFFF))

@@ -22,7 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from rtl.cpu_riscv64.interfaces import events_layout
+from rtl.device_tree import device_tree
+from rtl.flattened_tree import flatten
 from rtl.memory_map import DRAM_BASE
+from rtl.periph.boot_rom import reset_vector
 from rtl.soc import Soc, SocConfig
 
 from . import boot, htif
@@ -195,7 +198,9 @@ class Machine:
         self._library = Library(self.simulator.library)
         self._handle = self._library.create(DRAM_BASE, self.config.ram_bytes, latency, rtc_time)
         if not self._handle:
-            raise InputError(f"the host cannot give {self.config.ram_bytes >> 20} MiB for RAM", "ask for less with --ram")
+            raise InputError(
+                f"the host cannot give {self.config.ram_bytes >> 20} MiB for RAM", "ask for less with --ram"
+            )
         self.status = self._library.status(self._handle).contents
         self.console = Console(self._library, self._handle)
         self.memory = Memory(self._library, self._handle)
@@ -222,9 +227,7 @@ class Machine:
 
     def device_tree(self, chosen: boot.Chosen) -> bytes:
         """The flattened device tree of this machine for one boot."""
-        from rtl.device_tree import flattened
-
-        return flattened(self.config, bootargs=chosen.bootargs, initrd=chosen.initrd)
+        return flatten(device_tree(self.config, bootargs=chosen.bootargs or None, initrd=chosen.initrd))
 
     def load_virt(
         self, *, bios: str | Path = "default", kernel: Path | None = None, initrd: Path | None = None, append: str = ""
@@ -266,7 +269,7 @@ class Machine:
 
     @property
     def cycle(self) -> int:
-        """Cycles since reset."""
+        """Cycles run, those in reset not counted."""
         return self.status.cycle
 
     def run(
@@ -296,16 +299,12 @@ class Machine:
         each_slice
             Called as often, with what the console printed.
         """
+        last = None if cycles is None else self.cycle + cycles
         text = until.encode() if isinstance(until, str) else until or b""
         self._library.until(self._handle, text, len(text))
         self._stop_at([self.address(name) for name in addresses])
         deadline = None if seconds is None else time.monotonic() + seconds
-        last = None if cycles is None else self.cycle + cycles
-        try:
-            return self._run(last, deadline, condition, each_slice)
-        finally:
-            self._library.until(self._handle, b"", 0)
-            self._stop_at([])
+        return self._run(last, deadline, condition, each_slice)
 
     def _run(
         self,
@@ -416,7 +415,7 @@ class Machine:
         return [self.status.recent[n % size] for n in range(max(0, count - size), count)]
 
     def statistics(self) -> dict[str, Any]:
-        """Counts since reset, and times since the machine was made."""
+        """Counts and times since the machine was made."""
         status = self.status
         cycles, instructions = status.cycle, status.instructions
         events = {name: status.events[n] for n, name in enumerate(events_layout().members)}
@@ -493,8 +492,6 @@ def exit_status(code: int) -> int:
 
 
 def _rom(layout: boot.Layout) -> tuple[bytes, int]:
-    from rtl.periph.boot_rom import reset_vector
-
     contents = reset_vector(start=layout.start, device_tree=layout.device_tree, next_address=layout.next_address)
     return contents, len(contents)
 

@@ -16,16 +16,18 @@ def finished_file(path: Path, *, by_name: bool = False) -> Iterator[Any]:
     """A binary file to write, put in place when the block ends well and gone when it does not.
 
     `by_name` gives the temporary file's path instead, for those who open files themselves. What is no regular file (a
-    pipe, a device) gets the bytes at the end. Failures of writing become InputError.
+    pipe, a device) is written directly. Failures of writing become InputError.
     """
     in_place = not path.exists() or path.is_file()
-    try:
+    if not in_place and not by_name:
+        with _failures_named(path), path.open("wb") as file:
+            yield file
+        return
+    with _failures_named(path):
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent if in_place else None)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}", "choose another place") from error
     temporary = Path(name)
     try:
-        try:
+        with _failures_named(path):
             with os.fdopen(descriptor, "wb") as file:
                 yield temporary if by_name else file
             if in_place:
@@ -34,16 +36,19 @@ def finished_file(path: Path, *, by_name: bool = False) -> Iterator[Any]:
                 temporary.chmod(0o666 & ~mask)
                 temporary.replace(path)
             else:
-                _copy(temporary, path)
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror or error}", "free some space, or choose another place") from error
+                with temporary.open("rb") as reader, path.open("wb") as writer:
+                    shutil.copyfileobj(reader, writer)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as reader, target.open("wb") as writer:
-        shutil.copyfileobj(reader, writer)
+@contextmanager
+def _failures_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot write {path}: {reason}", "free some space, or choose another place") from error
 
 
 def write_finished(path: Path, text: str) -> None:

@@ -139,7 +139,10 @@ class SimTop(wiring.Component):
             shape = port.signature.members["payload"].shape
             m.submodules[f"{name}_slice"] = slice_ = RegisterSlice(shape)
             wiring.connect(m, slice_.o, port)
-            m.d.comb += [slice_.i.valid.eq(getattr(self, f"{name}_valid")), getattr(self, f"{name}_ready").eq(slice_.i.ready)]
+            m.d.comb += [
+                slice_.i.valid.eq(getattr(self, f"{name}_valid")),
+                getattr(self, f"{name}_ready").eq(slice_.i.ready),
+            ]
             if fields:
                 m.d.comb += [getattr(slice_.i.payload, field).eq(getattr(self, f"{name}_{field}")) for field in fields]
             else:

@@ -20,4 +20,7 @@ def check_waves(written: Path, wanted: Path) -> None:
                 break
             at, first = at + 1 + length, False
     if first or at != size:
-        raise InputError(f"cannot write {wanted}: the waves are incomplete, the disk is full", "free some space, or choose another place")
+        raise InputError(
+            f"cannot write {wanted}: the waves are incomplete, the disk is full",
+            "free some space, or choose another place",
+        )

@@ -53,7 +53,7 @@ class DmaPort(wiring.Component):
         To the data cache.
     """
 
-    def __init__(self, *, config: CoreConfig, id_width: int, lines_in_flight: int = 4):
+    def __init__(self, *, config: CoreConfig, id_width: int, lines_in_flight: int = 8):
         self._id_width = id_width
         self._addr_width = config.pa_width
         self._lines_in_flight = lines_in_flight

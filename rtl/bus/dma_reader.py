@@ -35,7 +35,7 @@ class DmaReader(wiring.Component):
         To the crossbar, identifier 0.
     """
 
-    def __init__(self, *, addr_width: int, id_width: int, lines_in_flight: int = 4):
+    def __init__(self, *, addr_width: int, id_width: int, lines_in_flight: int = 8):
         if lines_in_flight < 1:
             raise ValueError(f"lines_in_flight must be 1 or more, not {lines_in_flight!r}")
         self._id_width = id_width
@@ -63,13 +63,15 @@ class DmaReader(wiring.Component):
         request = Signal(self.request.payload.shape())
         beats_left = Signal(9)
         to_line_end = Signal(range(LINE_BYTES + 1))
+        most = Signal(range(LINE_BEATS + 1))
         piece = Signal(range(LINE_BEATS + 1))
         final = Signal()
-        m.d.comb += to_line_end.eq((LINE_BYTES >> request.size[:2]) - (request.addr[:LINE_BITS] >> request.size[:2]))
-        m.d.comb += piece.eq(Mux(to_line_end < LINE_BEATS, to_line_end, LINE_BEATS))
-        m.d.comb += final.eq(beats_left <= piece)
-        with m.If(final):
-            m.d.comb += piece.eq(beats_left)
+        m.d.comb += [
+            to_line_end.eq((LINE_BYTES >> request.size[:2]) - (request.addr[:LINE_BITS] >> request.size[:2])),
+            most.eq(Mux(to_line_end < LINE_BEATS, to_line_end, LINE_BEATS)),
+            final.eq(beats_left <= most),
+            piece.eq(Mux(final, beats_left, most)),
+        ]
 
         line_address = Cat(Const(0, LINE_BITS), request.addr[LINE_BITS:])
         # A burst does not cross 4 KiB: the adder is short.

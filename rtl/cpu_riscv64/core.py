@@ -470,7 +470,7 @@ class Core(wiring.Component):
             with m.Case(Unit.MEMORY):
                 m.d.comb += ends.eq(memory.done)
             with m.Case(Unit.DIVIDE):
-                m.d.comb += ends.eq(divider.done)
+                m.d.comb += ends.eq(divider.done & ~m_fresh)  # `done` stays from the last division
             with m.Case(Unit.CSR):
                 m.d.comb += [
                     ends.eq(Mux(csr.pmp_written | pmp_started, fence_ends, 1)),

@@ -1,7 +1,7 @@
 """The pipelined multiplier: four half-by-half products in X, their sum in M.
 
-With A = a1 * 2**32 + a0 and B likewise, the product is a0 b0 + (a1 b0 + a0 b1) 2**32 + a1 b1 2**64. The products are made
-of DSP blocks in stage X and kept in registers that are enabled by `start` only, so that nothing moves while no
+With A = a1 * 2**32 + a0 and B likewise, the product is a0 b0 + (a1 b0 + a0 b1) 2**32 + a1 b1 2**64. The products are
+made of DSP blocks in stage X and kept in registers that are enabled by `start` only, so that nothing moves while no
 multiplication runs. a1 and b1 carry a 33rd bit, the sign (or 0 for unsigned operands). The sum never needs more than
 64 bits at a time:
 

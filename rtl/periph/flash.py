@@ -110,7 +110,7 @@ class Flash(wiring.Component):
         next_mode, next_status = Signal(Mode), Signal(8)
         m.d.comb += [next_mode.eq(mode), next_status.eq(status)]
         with m.Switch(mode):
-            with m.Case(Mode.ARRAY, Mode.STATUS):
+            with m.Case(Mode.ARRAY, Mode.STATUS, Mode.IDENTITY):
                 with m.Switch(command):
                     with m.Case(0x98):
                         m.d.comb += next_mode.eq(Mode.QUERY)
@@ -133,7 +133,7 @@ class Flash(wiring.Component):
                 m.d.comb += [next_mode.eq(Mode.STATUS), next_status.eq(STATUS_LOCKED_ERROR)]
                 with m.If((mode == Mode.CONFIRM) & (command != 0xD0)):
                     m.d.comb += [next_mode.eq(Mode.ARRAY), next_status.eq(STATUS_READY)]
-            with m.Default():  # query and identity: until a reset command
+            with m.Default():  # query: until a reset command
                 with m.If(command == 0xFF):
                     m.d.comb += next_mode.eq(Mode.ARRAY)
         for n in range(BANKS):

@@ -72,18 +72,18 @@ class Rtc(wiring.Component):
         with m.If(registers.time_high.write):
             m.d.sync += time[32:].eq(registers.time_high.write_value)
 
-        alarm_low = Signal(32)
+        alarm = Signal(64)
         armed = Signal()
         pending = Signal()
         m.d.comb += [
-            registers.alarm_low.value.eq(alarm_low),
+            registers.alarm_low.value.eq(alarm[:32]),
             registers.alarm_status.value.armed.eq(armed),
             self.interrupt.eq(pending & registers.irq_enabled.value.enabled),
         ]
-        with m.If(armed & (time >= Cat(alarm_low, registers.alarm_high.value))):
+        with m.If(armed & (time >= alarm)):
             m.d.sync += [armed.eq(0), pending.eq(1)]
         with m.If(registers.alarm_low.write):
-            m.d.sync += [alarm_low.eq(registers.alarm_low.write_value), armed.eq(1)]
+            m.d.sync += [alarm.eq(Cat(registers.alarm_low.write_value, registers.alarm_high.value)), armed.eq(1)]
         with m.If(registers.clear_alarm.write):
             m.d.sync += armed.eq(0)
         with m.If(registers.clear_interrupt.write):

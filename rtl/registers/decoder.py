@@ -199,6 +199,8 @@ class RegisterDecoder(wiring.Component):
 
         m.d.comb += bus.read_data.eq(reduce(or_, read_parts, Const(0, 64)))
         behind = bus.address >= file.size if file.size < 1 << self.addr_width else Const(0)
+        if file.size % 8:
+            behind |= (bus.address == file.size - file.size % 8) & bus.mask[file.size % 8 :].any()
         if file.gaps == "error":
             m.d.comb += refused.eq(~size_known | behind | ~reduce(or_, touched))
         else:

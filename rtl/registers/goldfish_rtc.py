@@ -3,7 +3,7 @@
 from rtl.registers.description import Access, Field, Register, RegisterFile
 
 
-class Registers(RegisterFile, size=0x24, access_bytes=(4, 8), gaps="error"):
+class Registers(RegisterFile, size=0x24, access_bytes=(4, 8)):
     """Nanoseconds since 1970-01-01 UTC, with one alarm. A 64-bit access is its two halves, the lower first."""
 
     time_low = Register(

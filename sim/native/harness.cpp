@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include "Vtop.h"
 #include "Vtop___024root.h"
@@ -110,14 +111,14 @@ public:
         top->eval();
     }
 
-    // Holds reset for some cycles; the count of cycles starts afterwards.
+    // Holds reset for some cycles, which are not counted.
     void reset() {
+        dram.clear();
         top->rst = 1;
         for (int n = 0; n < 16; ++n) clock<false>();
         top->rst = 0;
         top->clk = 0;
         top->eval();
-        status.cycle = 0;
         observe();
     }
 
@@ -147,7 +148,9 @@ public:
         a.item(dma_);
     }
 
+    // The same text again keeps what has matched so far.
     void until(const uint8_t* text, size_t length) {
+        if (until_ == std::string_view(reinterpret_cast<const char*>(text), length)) return;
         until_.assign(reinterpret_cast<const char*>(text), length);
         fallback_.assign(length, 0);
         for (size_t n = 1, k = 0; n < length; ++n) {
@@ -327,6 +330,7 @@ private:
 #ifdef SPLAX_RVFI
     void record() {
         Vtop& t = *top;
+        if (recorded == records.size()) return;
         records[recorded++] = {status.cycle, t.rvfi_order, t.rvfi_pc_rdata, t.rvfi_pc_wdata, t.rvfi_rd_wdata,
                                t.rvfi_mem_addr, t.rvfi_mem_rdata, t.rvfi_mem_wdata, t.rvfi_cause, t.rvfi_tval,
                                t.rvfi_insn, t.rvfi_rd_addr, t.rvfi_mode, t.rvfi_trap, t.rvfi_intr, t.rvfi_mem_rmask,

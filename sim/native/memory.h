@@ -163,6 +163,8 @@ public:
         a.queue(reads_), a.queue(writes_), a.queue(beats_), a.queue(responses_);
     }
 
+    void clear() { reads_.clear(), writes_.clear(), beats_.clear(), responses_.clear(); }
+
     uint64_t read_bytes = 0, write_bytes = 0;
 
 private:

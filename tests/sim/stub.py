@@ -9,7 +9,6 @@ import struct
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
 
 from rtl.bus import axi4
 from rtl.soc import Soc, SocConfig
@@ -48,15 +47,14 @@ def text(string: str) -> list[tuple[Op, int]]:
 
 
 class StubSoc(wiring.Component):
-    """Ports of `rtl.soc.Soc`, and the store port."""
+    """Has the ports of `rtl.soc.Soc`."""
 
     def __init__(self, config: SocConfig):
         self.config = config
         soc = Soc(config)
         for unused in (soc, soc._crossbar):
             unused._MustUse__used = True
-        stores = {"store_valid": Out(1), "store_address": Out(36), "store_data": Out(64), "store_mask": Out(8)}
-        super().__init__(dict(soc.signature.members) | stores)
+        super().__init__(soc.signature)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -71,7 +69,11 @@ class StubSoc(wiring.Component):
         m.d.comb += [self.pc.eq(pc), self.privilege.eq(3), dram.r.ready.eq(1)]
         m.d.sync += self.mtime.eq(self.mtime + 10)
         m.d.comb += [dram.ar.payload.size.eq(3), dram.ar.payload.burst.eq(axi4.Burst.INCR)]
-        m.d.comb += [dram.aw.payload.size.eq(3), dram.aw.payload.burst.eq(axi4.Burst.INCR), dram.w.payload.strb.eq(0xFF)]
+        m.d.comb += [
+            dram.aw.payload.size.eq(3),
+            dram.aw.payload.burst.eq(axi4.Burst.INCR),
+            dram.w.payload.strb.eq(0xFF),
+        ]
 
         def read(address, target, following: str, beats: int = 1) -> None:
             """Issues a read in this state; the next one collects."""

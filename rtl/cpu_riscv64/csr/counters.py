@@ -7,14 +7,14 @@ pending increments in flip-flops; one adder visits the counters in turn and move
                                                  v
                  memory[turn] ---------------> adder ---> memory[turn], pending[turn] starts again
 
-The value of a counter is always memory + pending, so reads are exact in every cycle. All pending fields are one packed
-word: fields never overflow, so one addition counts every event of the cycle (cheap in gates and in simulation).
+The value of a counter is always memory + pending, so reads are exact in every cycle. Bit n of all pending numbers is
+one word, `planes[n]`: counting is half adders on words, a dozen word operations for all counters (in simulation too).
 
 A CSR write takes the memory's write port, and the turn waits. Writes come at most every third cycle (the pipeline
 refetches after each: `flush` in the CSR table), which leaves the turns time enough.
 """
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -86,42 +86,52 @@ class Counters(wiring.Component):
         write_port = memory.write_port()
 
         # --- what happens in this cycle --------------------------------------------------------------------------
+        # Each event has a mask of the counters that count it: cheaper than a multiplexer of events for each counter.
         selectors = [Signal(bits_for(self._last_event), name=f"mhpmevent{FIRST_HPM + n}") for n in range(self._hpm)]
-        happens = Cat(C(0, 1), self.events.as_value())  # selector 0: nothing
+        listeners = [Signal(self._hpm, name=f"listeners{n + 1}") for n in range(self._last_event)]
         inhibit = Signal(FIRST_HPM + self._hpm)  # bit 1 stays 0
-        count = [~inhibit[CYCLE], self.retire & ~inhibit[INSTRET]]
-        for n, selector in enumerate(selectors):
-            count.append(happens.bit_select(selector, 1) & ~inhibit[FIRST_HPM + n])
+        happens: Value = C(0, self._hpm)
+        for event, mask in zip(self.events.as_value(), listeners, strict=True):
+            happens = happens | Mux(event, mask, 0)
+        count = Cat(1, self.retire, happens) & ~Cat(inhibit[CYCLE], inhibit[INSTRET:])
         m.d.comb += self.inhibit.eq(inhibit)
 
         # --- turns -----------------------------------------------------------------------------------------------
-        pending = Signal(slots * bits)
-        turn = Signal(range(slots))
-        number = Signal(range(slots))
-        exists = Signal()
+        planes = [Signal(slots, name=f"pending{n}") for n in range(bits)]
+        turn, turn_mask = Signal(range(slots)), Signal(slots, init=1)
+        number, number_mask = Signal(range(slots)), Signal(slots)
+        exists, writing = Signal(), Signal()
+
+        def pending(mask: Value) -> Value:
+            return Cat((plane & mask) != 0 for plane in planes)
+
         m.d.comb += [
             exists.eq((self.number != 1) & (self.number < FIRST_HPM + self._hpm)),
             number.eq(Mux(self.number == CYCLE, 0, self.number - 1)),
+            number_mask.eq(1 << number),
+            writing.eq(self.write & exists),
             turn_port.addr.eq(turn),
             read_port.addr.eq(number),
-            self.value.eq(Mux(exists, read_port.data + pending.word_select(number, bits), 0)),
+            self.value.eq(Mux(exists, read_port.data + pending(number_mask), 0)),
         ]
-        taken = Signal(range(slots))  # whose pending increments leave `pending` at this edge
-        m.d.comb += [taken.eq(turn), write_port.addr.eq(taken), write_port.en.eq(1)]
-        writing = Signal()
-        m.d.comb += writing.eq(self.write & exists)
-        with m.If(writing):
-            m.d.comb += [taken.eq(number), write_port.data.eq(self.write_data)]
-        with m.Else():
-            m.d.comb += write_port.data.eq(turn_port.data + pending.word_select(turn, bits))
-            m.d.sync += turn.eq(Mux(turn == slots - 1, 0, turn + 1))
-        increments = Signal(slots * bits)
-        kept = Signal(slots * bits)
-        for slot in range(slots):
-            mine = taken == slot
-            m.d.comb += increments.word_select(slot, bits).eq(count[slot] & ~(mine & writing))
-            m.d.comb += kept.word_select(slot, bits).eq(Mux(mine, 0, pending.word_select(slot, bits)))
-        m.d.sync += pending.eq(kept + increments)
+        taken = Signal(slots)  # whose pending increments leave at this edge
+        m.d.comb += [
+            taken.eq(Mux(writing, number_mask, turn_mask)),
+            write_port.en.eq(1),
+            write_port.addr.eq(Mux(writing, number, turn)),
+            write_port.data.eq(Mux(writing, self.write_data, turn_port.data + pending(turn_mask))),
+        ]
+        with m.If(~writing):
+            m.d.sync += [
+                turn.eq(Mux(turn_mask[-1], 0, turn + 1)),
+                turn_mask.eq(turn_mask.rotate_left(1)),
+            ]
+        carry: Value = count & ~Mux(writing, number_mask, 0)
+        for plane in planes:
+            kept = Signal(slots)
+            m.d.comb += kept.eq(plane & ~taken)
+            m.d.sync += plane.eq(kept ^ carry)
+            carry = kept & carry
 
         # --- event selectors and inhibits ------------------------------------------------------------------------
         new_event = Mux(self.write_data > self._last_event, 0, self.write_data[: bits_for(self._last_event)])
@@ -131,6 +141,7 @@ class Counters(wiring.Component):
                     m.d.comb += self.event.eq(selector)
                     with m.If(self.write_event):
                         m.d.sync += selector.eq(new_event)
+                        m.d.sync += [mask[n].eq(new_event == e) for e, mask in enumerate(listeners, 1)]
         with m.If(self.write_inhibit):
             m.d.sync += [inhibit[0].eq(self.write_data[0]), inhibit[2:].eq(self.write_data[2:])]
         return m

@@ -13,8 +13,9 @@ from amaranth.lib.wiring import In, Out
 from ..config import CoreConfig
 from ..interfaces import CsrOp, Privilege, TranslationContext, TrapRequest, events_layout
 from .counters import Counters
-from .interrupts import InterruptChoice
-from .table import MEI, MSI, MTI, SEI, SSI, STI, Accept, Csr, Guard, Source, csr_table
+from .decode import Check, Decoder, places, select
+from .interrupts import PRIORITY, InterruptChoice, dense, spread
+from .table import SEI, SSI, STI, Accept, Csr, Source, csr_table
 
 # mstatus bits
 _SIE, _MIE, _SPIE, _MPIE, _SPP, _MPRV, _SUM, _MXR, _TVM, _TW, _TSR = 1, 3, 5, 7, 8, 17, 18, 19, 20, 21, 22
@@ -144,75 +145,72 @@ class CsrFile(wiring.Component):
         m = Module()
         table = csr_table(self._config)
         m.submodules.counters = counters = Counters(self._config)
+        m.submodules.decoder = decoder = Decoder(table)
         m.submodules.interrupts = interrupts = InterruptChoice()
 
         # --- registers and views ---------------------------------------------------------------------------------
         registers = {c.name: Signal(64, name=c.name, init=c.reset) for c in table if c.source is Source.REGISTER}
         by_name = {c.name: c for c in table}
-        mstatus, mie, mideleg = registers["mstatus"], registers["mie"], registers["mideleg"]
+        mstatus = registers["mstatus"]
         menvcfg, mcounteren, satp = registers["menvcfg"], registers["mcounteren"], registers["satp"]
 
-        software = Signal(12)  # the bits of mip that software set: SSIP, STIP, SEIP
+        # Interrupt vectors are dense, in the order of PRIORITY; `spread` gives the CSR's form.
+        mie, mideleg, mip = Signal(6), Signal(6), Signal(6)
+        software = Signal(3)  # the bits of mip that software sets: SEIP, SSIP, STIP
+        software_seip, software_ssip, software_stip = software
         timer_passed = Signal()  # time >= stimecmp, as of the last cycle
-        mip = Signal(12)
-        m.d.comb += [
-            mip[SSI].eq(software[SSI]),
-            mip[MSI].eq(self.software_interrupt),
-            mip[STI].eq(Mux(menvcfg[_STCE], timer_passed, software[STI])),
-            mip[MTI].eq(self.timer_interrupt),
-            mip[SEI].eq(software[SEI] | self.external_interrupt_s),
-            mip[MEI].eq(self.external_interrupt_m),
-        ]
+        m.d.comb += mip.eq(
+            Cat(
+                self.external_interrupt_m,
+                self.software_interrupt,
+                self.timer_interrupt,
+                software_seip | self.external_interrupt_s,
+                software_ssip,
+                Mux(menvcfg[_STCE], timer_passed, software_stip),
+            )
+        )
         m.d.sync += timer_passed.eq(self.time >= registers["stimecmp"])
 
         views: dict[str, Value] = {
-            "mip": mip,
-            "sip": mip & mideleg[:12],
-            "sie": mie[:12] & mideleg[:12],
+            "mideleg": spread(mideleg),
+            "mie": spread(mie),
+            "mip": spread(mip),
+            "sie": spread(mie & mideleg),
+            "sip": spread(mip & mideleg),
             "sstatus": mstatus & sum(f.mask for f in by_name["sstatus"].fields),
             "time": self.time,
         }
 
         # --- what is accessed ------------------------------------------------------------------------------------
-        exists, allowed, changes_fetch, old = Signal(), Signal(), Signal(), Signal(64)
-        writes = Signal()
-        m.d.comb += [counters.number.eq(self.address[:5]), allowed.eq(1)]
-        with m.If(self.access):
-            m.d.comb += writes.eq(self.op != CsrOp.READ)
-            with m.Switch(self.address):
-                for csr in table:
-                    with m.Case(*csr.addresses):
-                        m.d.comb += [
-                            exists.eq(1),
-                            changes_fetch.eq(csr.flush),
-                            old.eq(self._value(csr, registers, views, counters)),
-                        ]
-                        match csr.guard:
-                            case Guard.COUNTER:
-                                number = self.address[:5]
-                                enabled = mcounteren.bit_select(number, 1)
-                                enabled_u = enabled & registers["scounteren"].bit_select(number, 1)
-                                m.d.comb += allowed.eq(
-                                    Mux(
-                                        self.privilege == Privilege.MACHINE,
-                                        1,
-                                        Mux(self.privilege == Privilege.USER, enabled_u, enabled),
-                                    )
-                                )
-                            case Guard.STIMECMP:
-                                m.d.comb += allowed.eq(
-                                    (self.privilege == Privilege.MACHINE) | (menvcfg[_STCE] & mcounteren[_TM])
-                                )
-                            case Guard.SATP:
-                                m.d.comb += allowed.eq((self.privilege != Privilege.SUPERVISOR) | ~mstatus[_TVM])
-                        if csr.source is Source.PMP:
-                            m.d.comb += self.pmp_select.eq(1)
-            low = self.privilege.as_value() < self.address[8:10]
-            m.d.comb += [
-                self.illegal.eq(~exists | low | ~allowed | (writes & (self.address[10:12] == 3))),
-                self.read_data.eq(old),
-                self.flush.eq(writes & changes_fetch),
-            ]
+        decoded = decoder.decoded
+        place = places(table)
+        machine, user = self.privilege == Privilege.MACHINE, self.privilege == Privilege.USER
+        number = self.address[:5]
+        writes, allowed, old = Signal(), Signal(), Signal(64)
+        m.d.comb += [
+            decoder.access.eq(self.access),
+            decoder.address.eq(self.address),
+            counters.number.eq(number),
+            old.eq(select(decoded.place, {place[c.name]: self._value(c, registers, views, counters) for c in table})),
+            writes.eq(self.op != CsrOp.READ),
+        ]
+        with m.Switch(decoded.check):
+            with m.Case(Check.NONE):
+                m.d.comb += allowed.eq(self.privilege.as_value() >= self.address[8:10])
+            with m.Case(Check.COUNTER):
+                enabled_for_user = registers["scounteren"].bit_select(number, 1) | ~user
+                m.d.comb += allowed.eq(machine | mcounteren.bit_select(number, 1) & enabled_for_user)
+            with m.Case(Check.STIMECMP):
+                m.d.comb += allowed.eq(machine | ~user & menvcfg[_STCE] & mcounteren[_TM])
+            with m.Case(Check.SATP):
+                m.d.comb += allowed.eq(machine | ~user & ~mstatus[_TVM])
+        exists = decoded.place != 0
+        m.d.comb += [
+            self.illegal.eq(self.access & (~exists | ~allowed | writes & (self.address[10:12] == 3))),
+            self.read_data.eq(old),
+            self.flush.eq(writes & decoded.flush),
+            self.pmp_select.eq(decoded.pmp),
+        ]
 
         # --- the write -------------------------------------------------------------------------------------------
         def modified(value: Value, operand: Value) -> Value:
@@ -233,12 +231,12 @@ class CsrFile(wiring.Component):
             self.pmp_written.eq(write & self.pmp_select),
         ]
         with m.If(write):
-            with m.Switch(self.address):
-                for csr in table:
-                    if csr.read_only or csr.source in (Source.CONSTANT, Source.PMP):
+            with m.Switch(decoded.place):
+                for csr in {place[c.name]: c for c in reversed(table)}.values():
+                    if csr.source in (Source.CONSTANT, Source.PMP):
                         continue
-                    with m.Case(*csr.addresses):
-                        if csr.source is Source.COUNTER:
+                    with m.Case(place[csr.name]):
+                        if csr.source in (Source.COUNTER, Source.COUNTER_CONTROL):
                             enable = {"mcountinhibit": counters.write_inhibit, "mhpmevent": counters.write_event}
                             m.d.comb += enable.get(csr.name, counters.write).eq(1)
                         elif csr.source is Source.REGISTER:
@@ -250,17 +248,21 @@ class CsrFile(wiring.Component):
                                     m.d.sync += mstatus[_MPP].eq(new[_MPP])
                             case "sstatus":
                                 m.d.sync += [mstatus[b].eq(new[b]) for b in (_SIE, _SPIE, _SPP, _SUM, _MXR)]
+                            case "mie":
+                                m.d.sync += mie.eq(dense(new))
+                            case "mideleg":
+                                m.d.sync += mideleg[3:].eq(dense(new)[3:])
                             case "sie":
-                                m.d.sync += [mie[b].eq(Mux(mideleg[b], new[b], mie[b])) for b in (SSI, STI, SEI)]
+                                m.d.sync += mie.eq(mie & ~mideleg | dense(new) & mideleg)
                             case "sip":
-                                with m.If(mideleg[SSI]):
-                                    m.d.sync += software[SSI].eq(new[SSI])
+                                with m.If(mideleg[PRIORITY.index(SSI)]):
+                                    m.d.sync += software_ssip.eq(new[SSI])
                             case "mip":
-                                m.d.sync += software[SSI].eq(new[SSI])
+                                m.d.sync += software_ssip.eq(new[SSI])
                                 # Set and clear must not copy the PLIC's line into the software bit (Privileged 3.1.9).
-                                m.d.sync += software[SEI].eq(modified(software[SEI], self.operand[SEI]))
+                                m.d.sync += software_seip.eq(modified(software_seip, self.operand[SEI]))
                                 with m.If(~menvcfg[_STCE]):
-                                    m.d.sync += software[STI].eq(new[STI])
+                                    m.d.sync += software_stip.eq(new[STI])
                             case "stimecmp":
                                 # The old comparison is void: no interrupt may be seen that the handler just put off.
                                 m.d.sync += timer_passed.eq(0)
@@ -271,7 +273,7 @@ class CsrFile(wiring.Component):
         to_supervisor = Signal()
         vector, offset = Signal(64), Signal(6)
         m.d.comb += [
-            delegated.eq(Mux(trap.interrupt, mideleg, registers["medeleg"]).bit_select(trap.cause, 1)),
+            delegated.eq(Mux(trap.interrupt, spread(mideleg), registers["medeleg"]).bit_select(trap.cause, 1)),
             to_supervisor.eq(delegated & (self.privilege != Privilege.MACHINE)),
             vector.eq(Mux(to_supervisor, registers["stvec"], registers["mtvec"])),
             offset.eq(Mux(trap.interrupt & vector[0], trap.cause, 0)),
@@ -319,9 +321,9 @@ class CsrFile(wiring.Component):
                 mstatus[_MPRV].eq(0),
                 self.privilege.eq(Mux(mstatus[_SPP], Privilege.SUPERVISOR, Privilege.USER)),
             ]
-        user, supervisor = self.privilege == Privilege.USER, self.privilege == Privilege.SUPERVISOR
+        supervisor = self.privilege == Privilege.SUPERVISOR
         m.d.comb += [
-            self.mret_illegal.eq(user | supervisor),
+            self.mret_illegal.eq(~machine),
             self.sret_illegal.eq(user | (supervisor & mstatus[_TSR])),
             self.wfi_illegal.eq(user | (supervisor & mstatus[_TW])),
             self.sfence_illegal.eq(user | (supervisor & mstatus[_TVM])),
@@ -365,8 +367,9 @@ class CsrFile(wiring.Component):
             case Source.PMP:
                 return self.pmp_read_data
             case Source.COUNTER:
-                own = {"mcountinhibit": counters.inhibit, "mhpmevent": counters.event}
-                return own.get(csr.name, counters.value)
+                return counters.value
+            case Source.COUNTER_CONTROL:
+                return {"mcountinhibit": counters.inhibit, "mhpmevent": counters.event}[csr.name]
 
     @staticmethod
     def _accepted(csr: Csr, new: Value) -> Value:

@@ -1,13 +1,25 @@
 """Which interrupt is to be taken now (Privileged 3.1.9 and 4.1.3)."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..interfaces import Privilege
 from .table import MEI, MSI, MTI, SEI, SSI, STI
 
+# Highest first. Interrupt vectors inside the register file have one bit for each of these, in this order: six bits in a
+# row are one word operation in simulation, twelve with gaps are a dozen.
 PRIORITY = (MEI, MSI, MTI, SEI, SSI, STI)
+
+
+def spread(dense: Value) -> Value:
+    """From a vector in `PRIORITY` order to the bit positions of mip and mie."""
+    return Cat(dense[PRIORITY.index(n)] if n in PRIORITY else 0 for n in range(12))
+
+
+def dense(spread: Value) -> Value:
+    """The reverse."""
+    return Cat(spread[n] for n in PRIORITY)
 
 
 class InterruptChoice(wiring.Component):
@@ -15,12 +27,12 @@ class InterruptChoice(wiring.Component):
 
     Interrupts that are not delegated trap to M-mode: always from S and U, in M-mode while MIE. Delegated ones trap to
     S-mode: always from U, in S-mode while SIE, never in M-mode. All that go to M-mode come before all that go to
-    S-mode; among equals the order is MEI, MSI, MTI, SEI, SSI, STI. Combinational.
+    S-mode; among equals the order is that of `PRIORITY`. Combinational.
 
     Members
     -------
-    pending, enabled, delegated : In(12)
-        mip, mie and mideleg.
+    pending, enabled, delegated : In(6)
+        mip, mie and mideleg in `PRIORITY` order.
     privilege : In(Privilege)
         Current mode.
     mie, sie : In(1)
@@ -33,9 +45,9 @@ class InterruptChoice(wiring.Component):
         Some interrupt is pending and enabled in mie, whatever mstatus and mideleg say: ends WFI (Privileged 3.3.3).
     """
 
-    pending: In(12)
-    enabled: In(12)
-    delegated: In(12)
+    pending: In(6)
+    enabled: In(6)
+    delegated: In(6)
     privilege: In(Privilege)
     mie: In(1)
     sie: In(1)
@@ -45,15 +57,19 @@ class InterruptChoice(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        ready = self.pending & self.enabled
-        m.d.comb += self.wake.eq(ready != 0)
-        # Usually nothing is ready: then nothing below is worth evaluating.
-        with m.If(self.wake):
-            machine = (self.privilege != Privilege.MACHINE) | self.mie
-            supervisor = (self.privilege == Privilege.USER) | ((self.privilege == Privilege.SUPERVISOR) & self.sie)
-            for taken, candidates in ((supervisor, ready & self.delegated), (machine, ready & ~self.delegated)):
-                with m.If(taken):
-                    for number in reversed(PRIORITY):  # the last assignment wins
-                        with m.If(candidates[number]):
-                            m.d.comb += [self.valid.eq(1), self.cause.eq(number)]
+        ready, machine, supervisor, chosen = Signal(6), Signal(6), Signal(6), Signal(6)
+        to_machine = (self.privilege != Privilege.MACHINE) | self.mie
+        to_supervisor = (self.privilege == Privilege.USER) | ((self.privilege == Privilege.SUPERVISOR) & self.sie)
+        m.d.comb += [
+            ready.eq(self.pending & self.enabled),
+            machine.eq(Mux(to_machine, ready & ~self.delegated, 0)),
+            supervisor.eq(Mux(to_supervisor, ready & self.delegated, 0)),
+            chosen.eq(Mux(machine != 0, machine, supervisor)),
+            self.valid.eq(chosen != 0),
+            self.wake.eq(ready != 0),
+        ]
+        cause: Value = Mux(chosen[-2], PRIORITY[-2], PRIORITY[-1])
+        for bit in reversed(range(len(PRIORITY) - 2)):
+            cause = Mux(chosen[bit], PRIORITY[bit], cause)
+        m.d.comb += self.cause.eq(cause)
         return m

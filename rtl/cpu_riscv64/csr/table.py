@@ -27,8 +27,9 @@ class Source(Enum):
 
     REGISTER = "a register of its own, generated from the fields"
     CONSTANT = "nowhere: it reads as its reset value and ignores writes"
-    VIEW = "computed from other registers"
-    COUNTER = "the counter block"
+    VIEW = "written out in the register file: computed, or kept in another form"
+    COUNTER = "the counter block: counter values"
+    COUNTER_CONTROL = "the counter block: event selectors and inhibits"
     PMP = "the PMP component"
 
 
@@ -185,8 +186,8 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
             "exceptions that trap to S-mode",
             fields=(Field("0..9", 0, 10), Field("12, 13", 12, 2), Field("15", 15, 1)),
         ),
-        Csr("mideleg", 0x303, "interrupts that trap to S-mode", fields=_interrupts("any value", SSI, STI, SEI)),
-        Csr("mie", 0x304, "interrupt enables", fields=_interrupts("any value", SSI, MSI, STI, MTI, SEI, MEI)),
+        Csr("mideleg", 0x303, "interrupts that trap to S-mode", Source.VIEW, _interrupts("any value", SSI, STI, SEI)),
+        Csr("mie", 0x304, "interrupt enables", Source.VIEW, _interrupts("any value", SSI, MSI, STI, MTI, SEI, MEI)),
         Csr("mtvec", 0x305, "machine trap vector", fields=_TVEC, accept=Accept.TVEC_MODE),
         Csr("mcounteren", 0x306, "counters that S-mode may read", fields=enable),
         Csr(
@@ -199,7 +200,7 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
             "mcountinhibit",
             0x320,
             "counters that stand still",
-            Source.COUNTER,
+            Source.COUNTER_CONTROL,
             (Field("CY", 0, 1), Field("IR, HPM", 2, counters - 2, "any value for the counters that exist")),
         ),
         # machine trap handling
@@ -213,9 +214,9 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
             "interrupts pending",
             Source.VIEW,
             (
-                *_interrupts("any value", SSI, stored=False),
-                *_interrupts("the CLINT's line", MSI, MTI, stored=False),
-                *_interrupts("any value; read-only, time >= stimecmp, while menvcfg.STCE", STI, stored=False),
+                *_interrupts("any value", SSI),
+                *_interrupts("the CLINT's line", MSI, MTI),
+                *_interrupts("any value; read-only, time >= stimecmp, while menvcfg.STCE", STI),
                 *_interrupts(
                     "any value, reads ORed with the PLIC's line; set and clear do not see the line", SEI, stored=False
                 ),
@@ -254,7 +255,7 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
             "interrupts pending, of delegated interrupts",
             Source.VIEW,
             (
-                *_interrupts("mip where mideleg is set, else 0 and not writable", SSI, stored=False),
+                *_interrupts("mip where mideleg is set, else 0 and not writable", SSI),
                 *_interrupts("mip where mideleg is set, else 0; never writable", STI, SEI, stored=False),
             ),
         ),
@@ -295,7 +296,7 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
             "mhpmevent",
             0x323,
             f"what mhpmcounter counts: 0 none, 1..{last_event} as in events_layout(); from {counters} on always 0",
-            Source.COUNTER,
+            Source.COUNTER_CONTROL,
             (Field("", 0, last_event.bit_length(), f"0..{last_event}; a greater value is taken as 0", stored=False),),
             count=29,
             first=3,

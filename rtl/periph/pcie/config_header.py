@@ -101,7 +101,7 @@ class ConfigHeader(wiring.Component):
     bar_<n>_base : Out(64)
         Address of BAR n.
     capabilities : Out(register_bus)
-        Accesses from 0x40 on, only with a capabilities_pointer.
+        Accesses behind the header (0x40 on), only with a capabilities_pointer.
     """
 
     def __init__(self, identity: Identity):
@@ -156,11 +156,27 @@ class ConfigHeader(wiring.Component):
         for number, bar in identity.bars.items():
             self._bar(m, registers, number, bar)
 
+        behind = self.bus.address >= HEADER_END
         with m.If(self.bus.address[8:] != 0):
             m.d.comb += [
                 self.bus.error.eq(0),
                 self.bus.read_data.eq(0 if identity.express else (1 << 64) - 1),
             ]
         if identity.capabilities_pointer:
-            wiring.connect(m, wiring.flipped(self.bus), wiring.flipped(self.capabilities))
+            capabilities = self.capabilities
+            served = behind if identity.express else behind & (self.bus.address[8:] == 0)
+            m.d.comb += [
+                capabilities.write.eq(self.bus.write),
+                capabilities.address.eq(self.bus.address),
+                capabilities.mask.eq(self.bus.mask),
+                capabilities.write_data.eq(self.bus.write_data),
+            ]
+            with m.If(served):
+                m.d.comb += [
+                    registers.bus.valid.eq(0),
+                    capabilities.valid.eq(self.bus.valid),
+                    self.bus.done.eq(capabilities.done),
+                    self.bus.read_data.eq(capabilities.read_data),
+                    self.bus.error.eq(capabilities.error),
+                ]
         return m

@@ -82,7 +82,7 @@ def background(address: int) -> int:
     return (address * 0x9E3779B97F4A7C15 + 12345) & (2**64 - 1)
 
 
-def build(rng, *, stall=0.0, slow=0.0, latency=1, delay=0, lines_in_flight=4, respond=lambda address: OKAY):
+def build(rng, *, stall=0.0, slow=0.0, latency=1, delay=0, lines_in_flight=8, respond=lambda address: OKAY):
     dut = DmaPort(config=CoreConfig(), id_width=3, lines_in_flight=lines_in_flight)
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)
@@ -218,7 +218,7 @@ def test_a_device_that_does_not_take_its_data_leaves_the_memory_free():
             if ctx.get(dut.bus.r.valid):
                 assert ctx.get(dut.bus.r.ready)
             assert cache.held is None or cycle < 150
-        assert len([seen for seen in memory.seen if not seen.write]) == 4
+        assert len([seen for seen in memory.seen if not seen.write]) == 8
         assert not memory.reads
 
     simulator.add_testbench(testbench)

@@ -22,13 +22,11 @@ async def access(ctx: Any, bus: Any, *, write: bool, address: int, size: int, va
     bits = ((1 << 8 * size) - 1) << 8 * lane
     ctx.set(bus.write_data, (value << 8 * lane) & bits | garbage & ~bits & ((1 << 64) - 1))
     for _ in range(TIMEOUT):
-        if ctx.get(bus.done):
+        *_, done, data, error = await ctx.tick().sample(bus.done, bus.read_data, bus.error)
+        if done:
             break
-        await ctx.tick()
     else:
         raise TimeoutError(f"no answer at {address:#x} after {TIMEOUT} cycles")
-    data, error = ctx.get(bus.read_data), ctx.get(bus.error)
-    await ctx.tick()
     ctx.set(bus.valid, 0)
     ctx.set(bus.write, 0)
     ctx.set(bus.mask, 0)

@@ -1,0 +1,1 @@
+"""What touches pins: one file a line or interface, between a device's streams and the board."""

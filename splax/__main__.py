@@ -1,0 +1,5 @@
+"""`python -m splax`."""
+
+from .cli import main
+
+main()

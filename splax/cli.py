@@ -1,0 +1,137 @@
+"""The commands. Thin: what they do is in sim/, boards/ and the modules beside this one."""
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sim.errors import SplaxError
+from sim.machine import MEMORY_LATENCY
+
+from .options import RunOptions, parse_size
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+CLOCK = RunOptions.__dataclass_fields__["clock"].default
+
+BiosOption = Annotated[str, typer.Option(help="Firmware: a file, `default` (Debian's OpenSBI) or `none`.")]
+KernelOption = Annotated[Path | None, typer.Option(help="Kernel: ELF, uImage or raw image.")]
+InitrdOption = Annotated[Path | None, typer.Option(help="Initial RAM disk.")]
+AppendOption = Annotated[str, typer.Option(help="Kernel command line.")]
+ElfOption = Annotated[Path | None, typer.Option(help="Bare-metal ELF64, started in M-mode at its entry.")]
+RamOption = Annotated[str, typer.Option(help="RAM: MiB, or with K, M, G.")]
+MaxCyclesOption = Annotated[int | None, typer.Option(help="Stop after so many cycles, status 124.")]
+TimeoutOption = Annotated[float | None, typer.Option(help="Stop after so many seconds, status 124.")]
+UntilOption = Annotated[str | None, typer.Option(help="Stop with status 0 when the console prints this.")]
+StatsOption = Annotated[Path | None, typer.Option(help="Write counts and times, as JSON.")]
+SignatureOption = Annotated[Path | None, typer.Option(help="Write begin_signature..end_signature, 32-bit hex words.")]
+TraceOption = Annotated[Path | None, typer.Option(help="Write a line for every retired instruction.")]
+WaveOption = Annotated[Path | None, typer.Option(help="Write waves (FST).")]
+WaveFromOption = Annotated[int, typer.Option(help="First cycle of the waves.")]
+WaveToOption = Annotated[int | None, typer.Option(help="Cycle behind the last of the waves.")]
+ClockOption = Annotated[int, typer.Option(help="Nominal clock in Hz: cycles that make a second of the machine's time.")]
+LatencyOption = Annotated[int, typer.Option(help="Memory latency in cycles.")]
+RestoreOption = Annotated[Path | None, typer.Option(help="Start from a checkpoint.")]
+CheckpointOption = Annotated[Path | None, typer.Option(help="Write a checkpoint at the end.")]
+
+
+def _options(
+    bios: BiosOption = "default",
+    kernel: KernelOption = None,
+    initrd: InitrdOption = None,
+    append: AppendOption = "",
+    elf: ElfOption = None,
+    ram: RamOption = "128M",
+    max_cycles: MaxCyclesOption = None,
+    timeout: TimeoutOption = None,
+    until: UntilOption = None,
+    stats: StatsOption = None,
+    signature: SignatureOption = None,
+    trace: TraceOption = None,
+    wave: WaveOption = None,
+    wave_from: WaveFromOption = 0,
+    wave_to: WaveToOption = None,
+    clock: ClockOption = CLOCK,
+    latency: LatencyOption = MEMORY_LATENCY,
+    restore: RestoreOption = None,
+    checkpoint: CheckpointOption = None,
+) -> RunOptions:
+    values = locals()
+    return RunOptions(**(values | {"ram": parse_size(ram)}))
+
+
+def _running_command(name: str, module: str, doc: str) -> None:
+    """`run` and `qemu` take the same options: those of `_options`."""
+
+    def command(**values: Any) -> None:
+        run: Callable[[RunOptions], int] = importlib.import_module(f"splax.{module}").run
+        raise typer.Exit(run(_options(**values)))
+
+    command.__signature__ = inspect.signature(_options)  # type: ignore[attr-defined]
+    command.__annotations__ = _options.__annotations__
+    app.command(name, help=doc)(command)
+
+
+_running_command(
+    "run", "run", "Runs software on the simulated SoC, with its console on this terminal (Ctrl-A x leaves)."
+)
+_running_command("qemu", "twin", "Runs the same on the functional twin, `qemu-system-riscv64 -M virt`.")
+
+
+@app.command()
+def info() -> None:
+    """Says what is built: memory map, interrupts, ISA, configuration, versions."""
+    from .info import text
+
+    print(text())
+
+
+@app.command()
+def bench(
+    only: Annotated[str | None, typer.Option(help="Rows to measure: part of their names.")] = None,
+    fpga: Annotated[bool, typer.Option(help="Synthesis for the ECP5-85F too: most of an hour.")] = False,
+    coremark: Annotated[Path | None, typer.Option(help="Directory of EEMBC's CoreMark sources.")] = None,
+) -> None:
+    """Measures every row of the speed table, prints it beside its bars, and appends to the history."""
+    from .bench import run as run_bench
+
+    raise typer.Exit(run_bench(only=only, fpga=fpga, coremark=coremark))
+
+
+@app.command()
+def setup() -> None:
+    """Checks that everything the project needs is installed; names the Debian packages that are not."""
+    from .setup import check
+
+    raise typer.Exit(check())
+
+
+def main() -> None:
+    """Entry point: every foreseen failure is one line on standard error, and exit status 2."""
+    try:
+        status = app(standalone_mode=False)
+    except SplaxError as error:
+        _fail(str(error))
+    except typer.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # a usage error
+            name = getattr(getattr(error, "ctx", None), "command_path", None) or "splax"
+            _fail(f"{error.format_message().splitlines()[0]}; see `{name} --help`")  # type: ignore[attr-defined]
+        raise
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> None:
+    print(f"splax: error: {message}", file=sys.stderr)
+    sys.exit(2)
