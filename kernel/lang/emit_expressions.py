@@ -209,8 +209,11 @@ class EmitExpressions:
 
     def _compare(self, node: tree.Compare) -> str:
         def build(texts: list[str]) -> str:
-            if texts[0] == texts[1] and not self.effects(node.left):  # clang warns about x == x
-                return f"((void){texts[0]}, {'true' if node.op in ('==', '<=', '>=') else 'false'})"
+            # clang warns about comparisons that it can decide, such as x == x.
+            if texts[0] == texts[1] and not self.effects(node.left):
+                return f"(((void){texts[0]}, {'true' if node.op in ('==', '<=', '>=') else 'false'}))"
+            if _never_equal(node):
+                return f"(((void){texts[0]}, (void){texts[1]}, {'true' if node.op == '!=' else 'false'}))"
             return f"({texts[0]} {node.op} {texts[1]})"
 
         return self.ordered([node.left, node.right], build)
@@ -397,6 +400,17 @@ _MEMBER = """static inline {name} {helper}({base} value, PanicSite *site) {{
         kernel_panic(site, value, 0);
     }}
 }}"""
+
+
+def _never_equal(node: tree.Compare) -> bool:
+    """`x & mask == c` with bits in c outside of the mask, or `x | mask == c` with bits of the mask missing in c."""
+    masked, constant = (node.left, node.right) if isinstance(node.right, tree.Const) else (node.right, node.left)
+    if node.op not in ("==", "!=") or not isinstance(constant, tree.Const) or not isinstance(masked, tree.Binary):
+        return False
+    mask = masked.right if isinstance(masked.right, tree.Const) else masked.left
+    if not isinstance(mask, tree.Const) or masked.op not in ("&", "|"):
+        return False
+    return bool(constant.value & ~mask.value if masked.op == "&" else mask.value & ~constant.value)
 
 
 def _distinct(kind: EnumType) -> list[tuple[str, int]]:

@@ -162,7 +162,7 @@ class Statements(EmitExpressions):
         start, stop, step = node.start, node.stop, node.step
         unused = f"(void){name};" if node.variable not in self.read else ""
         constant = isinstance(start, tree.Const) and isinstance(stop, tree.Const) and not node.checked
-        rounds = len(range(start.value, stop.value, step)) if constant else 0  # type: ignore[attr-defined]
+        rounds = tree.rounds(start.value, stop.value, step) if constant else 0  # type: ignore[attr-defined]
         end = start.value + rounds * step if constant else 0  # type: ignore[attr-defined]
         if constant and rounds and kind.holds(end):  # type: ignore[attr-defined]
             compare, move = ("<", "+=") if step > 0 else (">", "-=")

@@ -126,10 +126,10 @@ class Evaluator:
 
     def _for(self, node: tree.For, frame: dict[Any, Any]) -> None:
         start, stop = self.value(node.start, frame), self.value(node.stop, frame)
-        rounds = range(start, stop, node.step)
-        if len(rounds) > node.bound:
-            raise Stopped(node, len(rounds))
-        for value in rounds:
+        count = tree.rounds(start, stop, node.step)
+        if count > node.bound:
+            raise Stopped(node, count)
+        for value in range(start, stop, node.step):
             frame[node.variable] = value
             if self._round(node.body, frame):
                 break

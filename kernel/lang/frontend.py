@@ -375,7 +375,7 @@ class Frontend(Expressions):
         stop = limits[-1]
         checked = bound is not None
         if isinstance(start, tree.Const) and isinstance(stop, tree.Const):
-            rounds = len(range(start.value, stop.value, step))
+            rounds = tree.rounds(start.value, stop.value, step)
             checked = bound is not None and rounds > bound
             bound = rounds if bound is None else bound
         if bound is None:

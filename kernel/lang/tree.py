@@ -331,6 +331,12 @@ class For(Statement):
     body: list[Statement]
 
 
+def rounds(start: int, stop: int, step: int) -> int:
+    """Rounds of `for _ in range(start, stop, step)`; len() of a range refuses more than 2^63."""
+    distance = stop - start if step > 0 else start - stop
+    return max(0, -(-distance // abs(step)))
+
+
 @dataclass(eq=False)
 class While(Statement):
     """A loop of at most `bound` rounds (a panic after that), or without end (`bound` None) in a function `-> Never`."""

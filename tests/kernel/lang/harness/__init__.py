@@ -92,7 +92,9 @@ def on_target(
         word, *values = line.split()
         results.append((word, *(int(v, 16) for v in values)))
     if run.returncode or len(results) != len(cases) + len(pairs):
-        raise AssertionError(f"{command}: status {run.returncode}, {len(results)} results\n{run.stderr}{run.stdout[-500:]}")
+        raise AssertionError(
+            f"{command}: status {run.returncode}, {len(results)} results\n{run.stderr}{run.stdout[-500:]}"
+        )
     return results
 
 
@@ -127,5 +129,3 @@ def difference(cases: Sequence[Case], want: Sequence[Result], got: Sequence[Resu
         if left != right:
             return f"{function.name}{arguments}: evaluator {left}, target {right}"
     return ""
-
-

@@ -5,6 +5,8 @@ u64 harness_call(u64 number, u64 a, u64 b, u64 c);
 u64 harness_save(u64 *context) __attribute__((returns_twice));
 _Noreturn void harness_restore(u64 *context);
 u64 harness_main(void);
+void harness_case(void (*run)(u64 *), u64 *slots);
+void harness_pairs(void (*run)(u64 *));
 
 #if defined(__x86_64__)
 #define HARNESS_WRITE 1
@@ -49,7 +51,7 @@ static bool harness_run(void (*run)(u64 *), u64 *slots) {
     return true;
 }
 
-static void harness_case(void (*run)(u64 *), u64 *slots) {
+void harness_case(void (*run)(u64 *), u64 *slots) {
     if (harness_run(run, slots)) {
         harness_text("ok");
         harness_number(slots[0]);
@@ -60,7 +62,7 @@ static void harness_case(void (*run)(u64 *), u64 *slots) {
     harness_text("\n");
 }
 
-static void harness_pairs(void (*run)(u64 *)) {
+void harness_pairs(void (*run)(u64 *)) {
     u64 hash = 0;
     for (u64 a = 0; a < 256; a++) {
         for (u64 b = 0; b < 256; b++) {
