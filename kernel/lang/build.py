@@ -141,6 +141,18 @@ def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[st
     return cached([text, runtime, " ".join([*flags, *link]), compiler()[1]], suffix, make)
 
 
+def compile_assembly(text: str, arch: str) -> Path:
+    """Assembly text (with C's preprocessor) to an object; cached."""
+
+    def make(output: Path) -> None:
+        source = output.with_suffix(".S")
+        source.write_text(text)
+        run_compiler([*target(arch).flags, f"-ffile-prefix-map={output.parent}=generated", "-c", str(source)]
+                     + ["-o", str(output)])  # fmt: skip
+
+    return cached([text, arch, compiler()[1]], ".S.o", make)
+
+
 @dataclass(frozen=True)
 class Object:
     """A compiled program: the object file, its C, the program it came from, how it was emitted, the target."""

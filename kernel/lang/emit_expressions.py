@@ -10,7 +10,14 @@ from kernel.lang.types import BOOL, ArrayType, EnumType, IntType, PtrType, Regis
 if TYPE_CHECKING:
     from kernel.lang.emit_c import Emitter
 
-EFFECTS = (tree.Call, tree.CallPointer, tree.RegisterRead, tree.RegisterWrite)
+EFFECTS = (
+    tree.Call,
+    tree.CallPointer,
+    tree.RegisterRead,
+    tree.RegisterWrite,
+    tree.VolatileRead,
+    tree.VolatileWrite,
+)
 WORDS = {"+": "add", "-": "sub", "*": "mul", "//": "div", "%": "mod", "<<": "shl", ">>": "shr"}
 
 
@@ -219,7 +226,10 @@ class EmitExpressions:
         return self.ordered([node.left, node.right], build)
 
     def _logic(self, node: tree.Logic) -> str:
-        return f"({self.expression(node.left)} {'&&' if node.op == 'and' else '||'} {self.expression(node.right)})"
+        left, right = self.expression(node.left), self.expression(node.right)
+        if _with_constant(node.left) and _with_constant(node.right):
+            left = f"(bool){left}"  # clang warns where two ranges of one variable overlap; the cast keeps it out
+        return f"({left} {'&&' if node.op == 'and' else '||'} {right})"
 
     def _select(self, node: tree.Select) -> str:
         name = self.types.name(node.type)
@@ -366,6 +376,13 @@ class EmitExpressions:
 
         return self.ordered([node.block, node.offset, node.value], build)
 
+    def _volatileread(self, node: tree.VolatileRead) -> str:
+        return f"(*(volatile {self.types.name(node.type)} *){self.expression(node.pointer)})"
+
+    def _volatilewrite(self, node: tree.VolatileWrite) -> str:
+        name = self.types.name(node.value.type)
+        return self.ordered([node.pointer, node.value], lambda t: f"*(volatile {name} *){t[0]} = {_strip(t[1])}")
+
     def _checked(self, node: tree.Checked) -> str:
         text = self.bare(node.operand)
         if isinstance(node.operand.type, IntType) and node.operand.type.maximum < node.length:
@@ -400,6 +417,13 @@ _MEMBER = """static inline {name} {helper}({base} value, PanicSite *site) {{
         kernel_panic(site, value, 0);
     }}
 }}"""
+
+
+def _with_constant(node: tree.Expression) -> bool:
+    """A comparison with a constant, or a combination of such."""
+    if isinstance(node, tree.Logic):
+        return _with_constant(node.left) or _with_constant(node.right)
+    return isinstance(node, tree.Compare) and (isinstance(node.left, tree.Const) or isinstance(node.right, tree.Const))
 
 
 def _never_equal(node: tree.Compare) -> bool:

@@ -135,7 +135,7 @@ class Statements(EmitExpressions):
 
     def _evaluate(self, node: tree.Evaluate) -> None:
         text = self.bare(node.value)
-        returns = isinstance(node.value, (tree.Call, tree.CallPointer, tree.RegisterWrite))
+        returns = isinstance(node.value, (tree.Call, tree.CallPointer, tree.RegisterWrite, tree.VolatileWrite))
         self.add(f"{text};" if returns else f"(void)({text});")
 
     def _if(self, node: tree.If) -> None:

@@ -260,6 +260,13 @@ class Evaluator:
             case tree.CallPointer():
                 target = self.value(node.pointer, frame)
                 return self.call(target, [self.value(a, frame) for a in node.arguments])
+            case tree.VolatileRead():
+                pointer = self.value(node.pointer, frame)
+                return pointer.container[pointer.key]
+            case tree.VolatileWrite():
+                pointer = self.value(node.pointer, frame)
+                pointer.container[pointer.key] = self.value(node.value, frame)
+                return None
             case tree.RegisterRead():
                 block = self.value(node.block, frame)
                 return block.read(self.value(node.offset, frame), node.width)

@@ -273,6 +273,21 @@ class RegisterWrite(Expression):
 
 
 @dataclass(eq=False)
+class VolatileRead(Expression):
+    """One load through a pointer, which happens exactly once: memory that a device or another hart writes."""
+
+    pointer: Expression
+
+
+@dataclass(eq=False)
+class VolatileWrite(Expression):
+    """One store through a pointer, which happens exactly once."""
+
+    pointer: Expression
+    value: Expression
+
+
+@dataclass(eq=False)
 class Address(Expression):
     """A pointer's address as usize, or (kind `pointer`) an address as a pointer: only under kernel/arch."""
 
