@@ -134,7 +134,7 @@ def test_undefined_behaviour_is_an_exception_in_sanitized_builds(monkeypatch):
 
     def compile_wrong_c(text, *arguments, **options):
         """Generated C has no undefined behaviour; this makes some."""
-        wrong = text.replace("return add_u64(a, b, KP_SITE(0))", "return (u64)((int)a << (int)b)")
+        wrong = text.replace("return add_u64(a, b, KP_SITE(0))", "return (void)kp_sites, (u64)((int)a << (int)b)")
         assert wrong != text
         return compile_c(wrong, *arguments, **options)
 
@@ -163,8 +163,13 @@ def test_address_sanitizer_needs_its_runtime(monkeypatch):
 
 
 ASAN_PROGRAM = """
-from kernel.lang import fn, host, native, u8, Array, Ptr
+import sys
+from kernel.lang import fn, host, build, native, u8, Array, Ptr
 from tests.kernel.lang.test_memory import checksum
+
+compile_c = build.compile_c
+if "wrong" in sys.argv:
+    build.compile_c = lambda text, *a, **k: compile_c(text.replace("return total;", "return data->e[40];"), *a, **k)
 native.configure(sanitize="address")
 print("sum", checksum(host(Array[u8, 16], list(range(16)))))
 """
@@ -179,15 +184,24 @@ def checksum(data: Ptr[Array[u8, 16]]) -> u32:
     return total
 
 
-def test_address_sanitizer_builds_run():
+def run_under_asan(*arguments):
     if shutil.which("gcc") is None:
         pytest.skip("gcc is missing: install gcc for libasan")
     asan = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout
-    environment = os.environ | {"LD_PRELOAD": asan.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
-    run = subprocess.run(
-        [sys.executable, "-c", ASAN_PROGRAM], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    environment = {"LD_PRELOAD": asan.strip(), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"}
+    command = [sys.executable, "-c", ASAN_PROGRAM, *arguments]
+    return subprocess.run(command, env=os.environ | environment, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_address_sanitizer_builds_run():
+    run = run_under_asan()
     assert run.stdout == "sum 22\n", run.stderr
+
+
+def test_address_sanitizer_finds_an_access_beyond_its_object():
+    """Generated C checks every index; this one is made wrong on purpose."""
+    run = run_under_asan("wrong")
+    assert run.returncode and "AddressSanitizer: heap-buffer-overflow" in run.stderr, run.stderr
 
 
 def test_host_memory_of_any_type():
