@@ -68,6 +68,7 @@ class RegisterBridge(wiring.Component):
         mask = Signal(8)
         write_data = Signal(64)
         select = Signal(len(ports))  # one-hot; none while there is no access
+        chosen = Signal(range(len(ports)))  # the same as a number, for the multiplexer of read data
         outside = Signal()
         following = next_address(m, request.addr, length=request.len, size=request.size, burst=request.burst)
         lanes = lane_mask(m, request.addr, request.size)
@@ -108,6 +109,8 @@ class RegisterBridge(wiring.Component):
 
             with m.State("Select the device"):
                 hits = Cat(device.contains(request.addr) for device in self._devices)
+                for bit in range(len(chosen)):
+                    m.d.sync += chosen[bit].eq(Cat(hit for index, hit in enumerate(hits) if index >> bit & 1).any())
                 with m.If(~write):
                     m.d.sync += [mask.eq(lanes), select.eq(hits), outside.eq(~hits.any())]
                     m.next = "Access"
@@ -132,9 +135,10 @@ class RegisterBridge(wiring.Component):
                             m.d.sync += response.eq(axi4.Resp.SLVERR)
                         with m.Else():
                             m.d.sync += response.eq(axi4.Resp.OKAY)
-                    for index, port in enumerate(ports):
-                        with m.If(select[index]):
-                            m.d.sync += bus.r.payload.data.eq(port.read_data)
+                    with m.Switch(chosen):
+                        for index, port in enumerate(ports):
+                            with m.Case(index):
+                                m.d.sync += bus.r.payload.data.eq(port.read_data)
                     with m.If(write & (beats_left != 0)):
                         m.d.sync += [request.addr.eq(following), beats_left.eq(beats_left - 1)]
                         m.next = "Select the device"

@@ -1,16 +1,17 @@
-"""The integer unit of stage X: one adder, one rotator, one counter, one logic block, one result mux.
+"""The integer unit of stage X: one adder, one rotator, one counter, one logic block, one OR at the end.
 
-    A --(<<0..3, zero-extend)--> adder/subtracter --+--> compare --> condition
-    A, B or 1 << B ------------> logic -------------+
-    A --(word doubled)---------> rotate --> mask ---+--> result --(sign-extend bit 31 of words)-->
-    A -------------------------> count, bytes ------+
+    A --(word doubled)--> rotate left 0..3 --+--(low bits cleared)--> adder/subtracter --+--> compare --> condition
+                                             +--> rotate left by 4n --> mask ------------+
+    A, B or 1 << B --> logic ------------------------------------------------------------+--> result
+    A --> counts, byte operations -------------------------------------------------------+
 
-The operation's encoding (`AluOp`) is the control word, so there is hardly any decoding. Shifts rotate and then mask,
-which gives the 32-bit forms, rotations, extensions and BEXT with the same hardware: a word is doubled to 64 bits first,
-so that rotating it by any amount brings the right bits into the low half.
+The operation's encoding (`AluOp`) is nearly the control word. Shifts rotate and then mask, which gives the 32-bit
+forms, rotations, extensions and BEXT with the same hardware: a word is doubled to 64 bits first, so that rotating it by
+any amount brings the right bits into the low half. The rotator's first stages shift the adder's operand for SHnADD. A
+minimum or maximum is a logic operation chosen by the comparison. A block that is not asked gives 0.
 
-Written with 64-bit operations rather than single bits: those are what a simulator compiles well. The carry out of the
-subtraction is recovered from the sign bits; a 65th bit would double the simulator's work.
+Written with 64-bit operations and small tables of masks rather than single bits: those are what a simulator compiles
+well. The carry out of the subtraction is recovered from the sign bits; a 65th bit would double the simulator's work.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
@@ -84,22 +85,63 @@ class Alu(wiring.Component):
         m = Module()
         a, b, word = self.a, self.b, self.word
         op = Value.cast(self.op)
-        group = op[4:6]
+
+        adding, logical, rotating = op[4:6] == 0, op[4:6] == 1, op[4:6] == 2
+        subtract = op[3]
+        minmax = op[4:6].all() & op[3]
+        other = op[4:6].all() & ~op[3]
+
+        # --- distance of the rotation, to the left
+        left, arithmetic, unmasked, special = op[0], op[1], op[2], op[3]
+        bit_extract = special & ~arithmetic & ~unmasked
+        amount = Signal(6)
+        distance = Signal(6)
+        shift_add = op[0:2] & (~subtract).replicate(2)
+        with m.If(~op[5]):
+            m.d.comb += distance.eq(shift_add)
+        with m.Elif(rotating & (~special | bit_extract)):
+            m.d.comb += distance.eq(Mux(left, amount, -amount))
+        m.d.comb += amount.eq(Cat(b[:5], b[5] & ~word))
+
+        # --- rotate
+        doubled = Signal(64)
+        zero_extend = Mux(op[5], rotating & arithmetic & left, op[2] & ~subtract)
+        stages = [Signal(64, name=f"rotated_{1 << n}") for n in range(6)]
+        m.d.comb += doubled.eq(Cat(a[:32], Mux(word, a[:32], Mux(zero_extend, 0, a[32:]))))
+        for n, stage in enumerate(stages):
+            before = stages[n - 1] if n else doubled
+            by = 1 << n
+            m.d.comb += stage.eq(Mux(distance[n], Cat(before[64 - by :], before[: 64 - by]), before))
+        rotated = stages[-1]
+
+        # --- mask: bits up to `top` stay, or to the left of a left shift
+        top = Signal(6)
+        shift_left = rotating & left & ~unmasked
+        with m.If(special):
+            # BEXT keeps bit 0, SEXT.B bits 7..0, SEXT.H and ZEXT.H bits 15..0
+            m.d.comb += top.eq(Cat((~bit_extract).replicate(3), unmasked))
+        with m.Elif(unmasked):
+            m.d.comb += top.eq(63)
+        with m.Else():
+            m.d.comb += top.eq(Mux(left, amount, Cat(~amount[:5], ~amount[5] & ~word)))
+        ones = (1 << 64) - 1
+        in_byte = [(2 << n) - 1 for n in range(8)] + [(1 << n) - 1 for n in range(8)]
+        bits = self._table(m, "mask_bits", [row * (ones // 255) for row in in_byte], Cat(top[:3], shift_left))
+        byte = self._table(m, "mask_byte", [0] * 8 + [255 << 8 * n for n in range(8)], Cat(top[3:], rotating))
+        below = self._table(m, "mask_below", [0] * 8 + [(1 << 8 * n) - 1 for n in range(8)], Cat(top[3:], rotating))
+        keep = Signal(64)
+        m.d.comb += keep.eq(((bits & byte) | below) ^ shift_left.replicate(64))
+        sign = Mux(special, Mux(unmasked, a[15], a[7]), Mux(word, a[31], a[63]))
+        fill = rotating & arithmetic & ~left & sign
 
         # --- adder, subtracter
-        subtract = op[3]
-        zero_extended = Signal(64)
-        shift_one = op[0] & ~subtract
-        shift_two = op[1] & ~subtract
         augend = Signal(64)
         addend = Signal(64)
         total = Signal(64)
-        once = Signal(64)
+        shifted_out = Cat(shift_add.any(), shift_add[1], shift_add.all())
         m.d.comb += [
-            zero_extended.eq(Cat(a[:32], Mux(op[2] & ~subtract, 0, a[32:]))),
-            once.eq(Mux(shift_one, Cat(C(0, 1), zero_extended[:63]), zero_extended)),
-            augend.eq(Mux(shift_two, Cat(C(0, 2), once[:62]), once)),
-            addend.eq(Mux(subtract, ~b, b)),
+            augend.eq(Cat(stages[1][:3] & ~shifted_out, stages[1][3:])),
+            addend.eq(b ^ subtract.replicate(64)),
             total.eq(augend + addend + subtract),
         ]
 
@@ -107,55 +149,31 @@ class Alu(wiring.Component):
         unsigned, negate = op[1], op[0]
         less = Mux(a[63] ^ b[63], Mux(unsigned, b[63], a[63]), total[63])
         m.d.comb += self.condition.eq(Mux(op[2], less, a == b) ^ negate)
+        set_condition = adding & op[3] & op[2]
 
-        # --- logic; the minima and maxima are a choice of operand
-        logic = Signal(64)
+        # --- logic: XOR, OR, AND or B; a minimum or maximum is A | 0 or B; A & 0 when not asked
+        choose_a = minmax & self.condition
+        choose_b = minmax & ~self.condition
+        single_bits = self._table(m, "bit_in_byte", [(1 << n) * (ones // 255) for n in range(8)], b[:3])
+        single_byte = self._table(
+            m, "byte_of_bit", [0] * 8 + [255 << 8 * n for n in range(8)], Cat(b[3:6], logical & op[3])
+        )
         operand = Signal(64)
-        minmax = op[5]
-        single_bit = Signal(64)
-        m.d.comb += [
-            single_bit.eq(self._table(m, "single_bit", [1 << n for n in range(64)], b[:6])),
-            operand.eq(Mux(op[3] & ~minmax, single_bit, b) ^ (op[2] & ~minmax).replicate(64)),
-        ]
-        with m.If(minmax):
-            m.d.comb += logic.eq(Mux(self.condition, a, b))
-        with m.Else():
-            m.d.comb += logic.eq(Mux(op[1], Mux(op[0], operand, a & operand), Mux(op[0], a | operand, a ^ operand)))
-
-        # --- rotate and mask
-        left, arithmetic, unmasked, special = op[0], op[1], op[2], op[3]
-        bit_extract = special & ~arithmetic & ~unmasked
-        amount = Signal(6)
-        distance = Signal(6)  # to the right
-        rotated = Signal(64)
-        keep_top = Signal(6)  # bits 0 .. keep_top stay
-        keep = Signal(64)
-        doubled = Signal(64)
-        m.d.comb += [
-            amount.eq(Cat(b[:5], b[5] & ~word)),
-            distance.eq(Mux(special & ~bit_extract, 0, Mux(left, -amount, amount))),
-            doubled.eq(Cat(a[:32], Mux(word, a[:32], Mux(left & arithmetic, 0, a[32:])))),
-        ]
-        stage: Value = doubled
-        for n in range(6):
-            following = Signal(64, name=f"rotated_{1 << n}")
-            m.d.comb += following.eq(Mux(distance[n], Cat(stage[1 << n :], stage[: 1 << n]), stage))
-            stage = following
-        m.d.comb += rotated.eq(stage)
-        # right by n keeps bits up to 63 - n (31 - n in a word); left by n keeps bits from n: all but up to n - 1
-        whole = (unmasked & ~special) | (left & ~distance.any())
-        with m.If(special):
-            # BEXT keeps bit 0, SEXT.B bits 7..0, SEXT.H and ZEXT.H bits 15..0
-            m.d.comb += keep_top.eq(Cat(~bit_extract.replicate(3), unmasked))
-        with m.Else():
-            m.d.comb += keep_top.eq(Cat(~distance[:5], ~distance[5] & ~(word & ~left)) | whole.replicate(6))
-        invert = left & ~whole & ~special
-        low_bits = self._table(m, "low_bits", [(2 << n) - 1 for n in range(64)], keep_top)
-        m.d.comb += keep.eq(low_bits ^ invert.replicate(64))
-        sign = Mux(special, Mux(unmasked, a[15], a[7]), Mux(word, a[31], a[63]))
-        fill = arithmetic & ~left & sign
-        shifted = Signal(64)
-        m.d.comb += shifted.eq((rotated & keep) | (fill.replicate(64) & ~keep))
+        logic = Signal(64)
+        use_b = (logical & ~op[3]) | choose_b
+        m.d.comb += operand.eq(
+            ((b & use_b.replicate(64)) | (single_bits & single_byte)) ^ (logical & op[2]).replicate(64)
+        )
+        function = Cat(Mux(logical, op[0], minmax), Mux(logical, op[1], ~choose_a))
+        with m.Switch(function):
+            with m.Case(0):
+                m.d.comb += logic.eq(a ^ operand)
+            with m.Case(1):
+                m.d.comb += logic.eq(a | operand)
+            with m.Case(2):
+                m.d.comb += logic.eq(a & operand)
+            with m.Case(3):
+                m.d.comb += logic.eq(operand)
 
         # --- counts: halve the word six times towards the first one from the top (CLZ) or from the bottom (CTZ)
         trailing = op[0]
@@ -177,36 +195,28 @@ class Alu(wiring.Component):
             part = following
         position = Cat(reversed(digits))
         zeros = Mux(zero, Mux(word, 32, 64), position)
-        ones = population_count(m, Cat(a[:32], Mux(word, 0, a[32:])))
-        counted = Mux(op[1], ones, zeros)
+        ones_ = population_count(m, Cat(a[:32], Mux(word, 0, a[32:])))
+        counted = Mux(op[1], ones_, zeros) & (other & ~op[2]).replicate(7)
 
         # --- bytes
-        reversed_bytes = Cat(a[8 * n : 8 * n + 8] for n in reversed(range(8)))
+        reversed_bytes = Cat(a[8 * n : 8 * n + 8] for n in reversed(range(8))) & (other & op[2] & op[1]).replicate(64)
         some = [Signal(64, name=f"or_{n}") for n in range(6)]
         m.d.comb += [
             some[0].eq(a | (a >> 4)),
             some[1].eq(some[0] | (some[0] >> 2)),
-            some[2].eq((some[1] | (some[1] >> 1)) & 0x0101_0101_0101_0101),
+            some[2].eq((some[1] | (some[1] >> 1)) & Mux(other & op[2] & ~op[1], ones // 255, 0)),
         ]
         for n, by in enumerate((1, 2, 4), start=3):
             m.d.comb += some[n].eq(some[n - 1] | Cat(C(0, by), some[n - 1][: 64 - by]))
         or_combined = some[5]
 
         # --- result
+        sum_ = total & (adding & ~set_condition).replicate(64)
+        shifted = (rotated & keep) | (fill.replicate(64) & ~keep)
+        small = counted | (set_condition & self.condition)
         value = Signal(64)
-        with m.Switch(group):
-            with m.Case(0):
-                m.d.comb += value.eq(Mux(op[3] & op[2], self.condition, total))
-            with m.Case(1):
-                m.d.comb += value.eq(logic)
-            with m.Case(2):
-                m.d.comb += value.eq(shifted)
-            with m.Default():
-                with m.If(op[3]):
-                    m.d.comb += value.eq(logic)
-                with m.Elif(op[2]):
-                    m.d.comb += value.eq(Mux(op[1], reversed_bytes, or_combined))
-                with m.Else():
-                    m.d.comb += value.eq(counted)
-        m.d.comb += self.result.eq(Cat(value[:32], Mux(word, value[31].replicate(32), value[32:])))
+        m.d.comb += [
+            value.eq(sum_ | logic | shifted | reversed_bytes | or_combined | small),
+            self.result.eq(Cat(value[:32], Mux(word, value[31].replicate(32), value[32:]))),
+        ]
         return m

@@ -215,7 +215,8 @@ def finish(asm: Assembler) -> None:
     asm.emit(
         *e.li(T0, at.TOHOST),
         e.immediate("addi", T1, 0, 1),
-        Label("end"),
+        Label("end"),  # compared up to here: a device may stop within the store
+        e.NOP,
         e.store("sw", T1, T0, 0),
         *e.li(T0, at.FINISHER),
         *e.li(T1, 0x5555),

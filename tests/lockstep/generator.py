@@ -114,7 +114,7 @@ class Generator:
         asm.org(at.DATA)
         asm.data(self.rng.randbytes(at.DATA_PAGES * 4096))
         asm.org(at.BODY)
-        for here, after in zip(phases, [*phases[1:], None], strict=True):
+        for here, after in zip(phases, [*phases[1:], None], strict=False):
             self.phase(here, "finish" if after is None else f"p{after}")
         self.finish()
         if asm.pc > at.BODY_END:
@@ -146,6 +146,8 @@ class Generator:
 
         asm.emit(Label(name), *address(T0, following), e.csr("csrrs", T1, at.MSCRATCH, 0))
         asm.emit(e.store("sd", T0, T1, at.NEXT_PHASE), *write_csr(at.MSTATUS, 0))
+        for csr in (at.SEPC, at.SCAUSE, at.STVAL):  # may hold what an interrupt left
+            asm.emit(e.csr("csrrwi", 0, csr, 0))
         self.change_entries(number, space)
         asm.emit(*self.regions(rng, regions))
         asm.emit(*write_csr(at.SATP, space.satp if space else 0))
@@ -280,6 +282,10 @@ class Generator:
         asm, end = self.asm, f"p{number}s{segment}_end"
         self.places.append((number, segment))
         asm.emit(*address(3, end))
+        if context.data_mode != context.mode:
+            # A trap left MPP = U behind. Written again, since QEMU 7.2 keeps translations of the mode before through MRET.
+            asm.emit(*e.li(T1, at.STATUS_MPP), e.csr("csrrc", 0, at.MSTATUS, T1))
+            asm.emit(*e.li(T1, context.data_mode << 11), e.csr("csrrs", 0, at.MSTATUS, T1))
         makers, weights = list(items.WEIGHTS), list(items.WEIGHTS.values())
         chooser = self.source(number, segment)
         for item in range(chooser.randrange(2, 2 * self.shape.items)):

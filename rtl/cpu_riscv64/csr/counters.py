@@ -7,8 +7,8 @@ pending increments in flip-flops; one adder visits the counters in turn and move
                                                  v
                  memory[turn] ---------------> adder ---> memory[turn], pending[turn] starts again
 
-The value of a counter is always memory + pending, so reads are exact in every cycle. Bit n of all pending numbers is one
-word, `planes[n]`: counting is half adders on words, a dozen word operations for all counters (in simulation too).
+The value of a counter is always memory + pending, so reads are exact in every cycle. Bit n of all pending numbers is
+one word, `planes[n]`: counting is half adders on words, a dozen word operations for all counters (in simulation too).
 
 A CSR write takes the memory's write port, and the turn waits. Writes come at most every third cycle (the pipeline
 refetches after each: `flush` in the CSR table), which leaves the turns time enough.
@@ -86,12 +86,14 @@ class Counters(wiring.Component):
         write_port = memory.write_port()
 
         # --- what happens in this cycle --------------------------------------------------------------------------
+        # Each event has a mask of the counters that count it: cheaper than a multiplexer of events for each counter.
         selectors = [Signal(bits_for(self._last_event), name=f"mhpmevent{FIRST_HPM + n}") for n in range(self._hpm)]
-        happens = Cat(C(0, 1), self.events.as_value())  # selector 0: nothing
+        listeners = [Signal(self._hpm, name=f"listeners{n + 1}") for n in range(self._last_event)]
         inhibit = Signal(FIRST_HPM + self._hpm)  # bit 1 stays 0
-        count = [~inhibit[CYCLE], self.retire & ~inhibit[INSTRET]]
-        for n, selector in enumerate(selectors):
-            count.append(happens.bit_select(selector, 1) & ~inhibit[FIRST_HPM + n])
+        happens: Value = C(0, self._hpm)
+        for event, mask in zip(self.events.as_value(), listeners, strict=True):
+            happens = happens | Mux(event, mask, 0)
+        count = Cat(1, self.retire, happens) & ~Cat(inhibit[CYCLE], inhibit[INSTRET:])
         m.d.comb += self.inhibit.eq(inhibit)
 
         # --- turns -----------------------------------------------------------------------------------------------
@@ -124,7 +126,7 @@ class Counters(wiring.Component):
                 turn.eq(Mux(turn_mask[-1], 0, turn + 1)),
                 turn_mask.eq(turn_mask.rotate_left(1)),
             ]
-        carry: Value = Cat(count) & ~Mux(writing, number_mask, 0)
+        carry: Value = count & ~Mux(writing, number_mask, 0)
         for plane in planes:
             kept = Signal(slots)
             m.d.comb += kept.eq(plane & ~taken)
@@ -139,6 +141,7 @@ class Counters(wiring.Component):
                     m.d.comb += self.event.eq(selector)
                     with m.If(self.write_event):
                         m.d.sync += selector.eq(new_event)
+                        m.d.sync += [mask[n].eq(new_event == e) for e, mask in enumerate(listeners, 1)]
         with m.If(self.write_inhibit):
             m.d.sync += [inhibit[0].eq(self.write_data[0]), inhibit[2:].eq(self.write_data[2:])]
         return m

@@ -15,10 +15,14 @@ DEPTH = 3
 
 
 class FetchFault(data.Struct):
-    """A block that could not be fetched; `page`: a page fault, else an access fault."""
+    """A block that could not be fetched; `page`: a page fault, else an access fault.
+
+    `upper`: only its upper four bytes could not (PMP's grain is four bytes).
+    """
 
     valid: 1
     page: 1
+    upper: 1
 
 
 class BlockSignature(wiring.Signature):
@@ -153,6 +157,8 @@ class FetchBuffer(wiring.Component):
         following = Array([first.bytes.word_select(i, 16) for i in range(1, 4)] + [second.bytes[:16]])
         compressed = Signal()
         straddles = Signal()
+        fault_here = Signal()
+        fault_behind = Signal()
         end = Signal(2)
         source = Signal(prediction_layout(config))
         at_end = Signal(2)
@@ -162,9 +168,16 @@ class FetchBuffer(wiring.Component):
             straddles.eq((position == 3) & ~compressed),
             end.eq(position + ~compressed),
             source.eq(Mux(straddles, second.prediction, first.prediction)),
-            out.fault.eq(first.fault),
+            out.fault.valid.eq(fault_here | fault_behind),
+            out.fault.page.eq(Mux(fault_here, first.fault.page, second.fault.page & straddles)),
+            out.fault_in_second_half.eq(fault_behind & ~fault_here),
+            fault_here.eq(first.fault.valid | (first.fault.upper & position[1])),
+            fault_behind.eq(
+                (straddles & second.valid & second.fault.valid)
+                | (first.fault.upper & (position == 1) & ~compressed)
+            ),
             out.torn.eq(first.prediction.taken & (first.prediction.last == position) & ~compressed),
-            out.valid.eq(first.valid & ~drop & (~straddles | second.valid | first.fault.valid | out.torn)),
+            out.valid.eq(first.valid & ~drop & (~straddles | second.valid | fault_here | out.torn)),
             out.pc.eq(pc),
             out.next_pc.eq(Cat(pc[0], pc[1:] + Mux(compressed, 1, 2))),
             at_end.eq(Cat(source.known[way] & (source.offset[way] == end) for way in range(2))),
@@ -177,8 +190,6 @@ class FetchBuffer(wiring.Component):
             out.history.eq(source.history),
             out.ras_top.eq(source.ras_top),
         ]
-        with m.If(straddles & second.valid & second.fault.valid & ~first.fault.valid):
-            m.d.comb += [out.fault.eq(second.fault), out.fault_in_second_half.eq(1)]
         with m.If(out.torn):
             torn_way = Cat(first.prediction.known[way] & (first.prediction.offset[way] == position) for way in range(2))
             m.d.comb += [out.taken.eq(0), out.known.eq(1), out.way.eq(torn_way[1])]

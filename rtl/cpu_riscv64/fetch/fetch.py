@@ -106,8 +106,13 @@ class Fetch(wiring.Component):
         fault_waits = Signal()  # a fault was pushed: nothing more to fetch until a redirect
         abandoned = Signal()  # a redirect came while a walk or refill was under way
         walk_va = Signal(64)
+        walk_short = Signal()  # asks for the lower four bytes of the block only
         walk_context = Signal(TranslationContext)
         fault_page = Signal()
+
+        single = Signal()  # the walker's answer for `pc`
+        single_ppn = Signal(config.ppn_width)
+        single_short = Signal()
 
         # -- next address
         proceed = Signal()
@@ -138,11 +143,13 @@ class Fetch(wiring.Component):
             buffer.redirect.eq(self.redirect),
             buffer.redirect_pc.eq(self.redirect_pc),
             buffer.block.bytes.eq(cache.block),
+            buffer.block.fault.upper.eq(single & single_short),
             buffer.block.prediction.eq(predictor.prediction),
             buffer.block.target.eq(predictor.target),
             self.walk.va.eq(walk_va),
             self.walk.access.eq(Access.FETCH),
             self.walk.context.eq(walk_context),
+            self.walk.length.eq(Mux(walk_short, 4 - walk_va[:2], 8 - walk_va[:3])),
             tlb.fill_entry.eq(self.walk_response.entry),
             tlb.flush.eq(self.sfence),
             tlb.flush_valid.eq(self.sfence_valid),
@@ -151,8 +158,6 @@ class Fetch(wiring.Component):
             cache.refill_address.eq(Cat(pc[:12], tlb.ppn)),
         ]
         # a page that PMP splits is never in the TLB: its translation serves the one block
-        single = Signal()
-        single_ppn = Signal(config.ppn_width)
         hit_page = Signal()
         with m.If(single):
             m.d.comb += [
@@ -180,7 +185,7 @@ class Fetch(wiring.Component):
                             m.next = "Refill"
                         with m.Else():
                             m.d.comb += self.miss_tlb.eq(1)
-                            m.d.sync += [walk_va.eq(pc), walk_context.eq(self.context)]
+                            m.d.sync += [walk_va.eq(pc), walk_short.eq(0), walk_context.eq(self.context)]
                             m.next = "Walk"
                 with m.Elif(~fault_waits & ~self.hold & ~cache.busy & ~tlb.busy):
                     m.d.comb += proceed.eq(1)
@@ -201,7 +206,17 @@ class Fetch(wiring.Component):
                     m.d.sync += abandoned.eq(0)
                     m.next = "Stream"
                     with m.If(self.walk_response.fault):
-                        with m.If(~abandoned & ~self.redirect):
+                        # PMP may split the block: its lower half may still be fetched
+                        with m.If(
+                            (self.walk_response.cause == Cause.FETCH_ACCESS)
+                            & ~walk_short
+                            & ~walk_va[2]
+                            & ~abandoned
+                            & ~self.redirect
+                        ):
+                            m.d.sync += walk_short.eq(1)
+                            m.next = "Walk"
+                        with m.Elif(~abandoned & ~self.redirect):
                             m.d.sync += fault_page.eq(self.walk_response.cause == Cause.FETCH_PAGE)
                             m.next = "Fault"
                     with m.Else():
@@ -209,12 +224,14 @@ class Fetch(wiring.Component):
                         m.d.sync += [
                             single.eq(~abandoned & ~self.redirect),
                             single_ppn.eq(self.walk_response.entry.ppn),
+                            single_short.eq(walk_short),
                         ]
             with m.State("Fault"):
                 m.d.comb += [
                     self.idle.eq(1),
                     buffer.block.valid.eq(buffer.ready & ~self.redirect),
                     buffer.block.fault.valid.eq(1),
+                    buffer.block.fault.upper.eq(0),
                     buffer.block.fault.page.eq(fault_page),
                     buffer.block.prediction.eq(0),
                 ]

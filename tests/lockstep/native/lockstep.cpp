@@ -271,6 +271,12 @@ class Comparison {
         printf("difference: %s after %ld instructions\n", what, count);
         printf("  device    %016lx\n  reference %016lx\n", (unsigned long)device, (unsigned long)expected);
         printf("interrupts taken by the device: %ld, by the reference: %ld\n", interrupts, reference.interrupts);
+        if (!reference_history.empty()) {
+            const Step &last = reference_history.back();
+            u32 word = listing[last.pc].word;
+            printf("operands, if an uncompressed instruction: rs1 x%u = %016lx, rs2 x%u = %016lx\n", word >> 15 & 31,
+                   (unsigned long)last.before[word >> 15 & 31], word >> 20 & 31, (unsigned long)last.before[word >> 20 & 31]);
+        }
         printf("device:\n");
         for (const Record &r : device_history) {
             printf("  cycle %-9lu %c %016lx %08x  ", (unsigned long)r.cycle, "US?M"[r.mode & 3], (unsigned long)r.pc, r.instruction);
@@ -293,13 +299,16 @@ class Comparison {
         return 1;
     }
 
-    // Drops a handler's records; `record` is then at `pc` again.
+    // Drops a handler's records; `record` is then at `pc` again, and the registers are as before.
     bool leave_out_handlers(Record &record, u64 pc) {
+        u64 y[32];
+        memcpy(y, x, sizeof y);
         for (long dropped = 0; record.interrupt && record.cause >> 63;) {
             interrupts++;
             since_reserved++;
             u64 cause = record.cause;
             do {
+                if (record.rd) y[record.rd] = record.rd_value;
                 if (++dropped > HANDLER_LIMIT || !read(record)) {
                     char what[100];
                     snprintf(what, sizeof what, "the handler of interrupt %lu did not come back to", (unsigned long)(cause & 0xff));
@@ -308,6 +317,13 @@ class Comparison {
                 }
             } while (record.pc != pc);
         }
+        for (int i = 1; i < 32; i++)
+            if (y[i] != x[i]) {
+                char what[64];
+                snprintf(what, sizeof what, "x%d is not restored by an interrupt's handler", i);
+                differ(what, y[i], x[i]);
+                return false;
+            }
         return true;
     }
 

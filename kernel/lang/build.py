@@ -1,0 +1,184 @@
+"""Runs the compiler, through a cache that is keyed by content and trusts nothing it finds.
+
+A key is the SHA-256 of everything that decides the output: C text, runtime headers, flags, compiler version. An entry is
+a file and its own SHA-256; an entry whose content does not match is built again.
+"""
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+
+from kernel.lang import stack
+from kernel.lang.declare import Function
+from kernel.lang.emit_c import Emitter
+from kernel.lang.errors import ROOT
+from kernel.lang.program import Program, compile_program
+
+HERE = Path(__file__).parent
+COMMON_FLAGS = ("-std=gnu11", "-Wall", "-Wextra", "-g", "-fno-strict-aliasing", "-fno-sanitize=all")
+FREESTANDING_FLAGS = (
+    "-ffreestanding",
+    "-fno-asynchronous-unwind-tables",
+    "-fno-stack-protector",
+    "-fstack-size-section",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-pic",
+    "-fomit-frame-pointer",
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something to compile for: its compiler flags."""
+
+    name: str
+    flags: tuple[str, ...]
+
+
+TARGETS = {
+    "riscv64": Target(
+        "riscv64",
+        ("-target", "riscv64-freestanding-none", "-mcpu=generic_rv64+m+a+c", "-mabi=lp64", "-mcmodel=medany"),
+    ),
+    "x86_64": Target(
+        "x86_64",
+        (
+            "-target",
+            "x86_64-freestanding-none",
+            "-mcpu=x86_64-mmx-sse-sse2+soft_float",
+            "-mno-red-zone",
+            "-mcmodel=kernel",
+        ),
+    ),
+    "aarch64": Target("aarch64", ("-target", "aarch64-freestanding-none", "-mgeneral-regs-only")),
+}
+
+
+class ToolError(RuntimeError):
+    """The compiler failed or is missing."""
+
+
+@lru_cache(maxsize=1)
+def compiler() -> tuple[str, str]:
+    """(path of zig, version); a missing wheel is named."""
+    found = importlib.util.find_spec("ziglang")
+    if found is None or found.origin is None:
+        raise ToolError("the compiler is missing: pip install ziglang==0.17.1")
+    name = "zig.exe" if sys.platform == "win32" else "zig"
+    return str(Path(found.origin).parent / name), metadata.version("ziglang")
+
+
+def target(arch: str) -> Target:
+    """The target of that name, or an error that lists what there is."""
+    if arch not in TARGETS:
+        raise ValueError(f"unknown architecture {arch!r}: use one of {', '.join(TARGETS)}")
+    return TARGETS[arch]
+
+
+def cache_directory() -> Path:
+    """Where built things are kept: $SPLAX_CACHE, or build/cache in the project."""
+    return Path(os.environ.get("SPLAX_CACHE", ROOT / "build" / "cache")) / "kernel"
+
+
+def cached(key_parts: Sequence[str | bytes], suffix: str, make: Callable[[Path], None]) -> Path:
+    """The file that `make` wrote for this key, now or earlier; a damaged entry is made again."""
+    digest = hashlib.sha256()
+    for part in key_parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "little") + data)
+    directory = cache_directory()
+    path = directory / f"{digest.hexdigest()[:40]}{suffix}"
+    check = path.with_name(path.name + ".sha256")
+    if _intact(path, check):
+        return path
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory) as scratch:
+        fresh = Path(scratch) / path.name
+        make(fresh)
+        note = Path(scratch) / check.name
+        note.write_text(hashlib.sha256(fresh.read_bytes()).hexdigest())
+        # Content first: a reader that sees the old note with the new content just builds again.
+        os.replace(fresh, path)
+        os.replace(note, check)
+    return path
+
+
+def _intact(path: Path, check: Path) -> bool:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == check.read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def run_compiler(arguments: Sequence[str], *, warnings_are_errors: bool = True) -> None:
+    """`zig cc ...`; anything it says is an error, since generated C must not even warn."""
+    zig, _ = compiler()
+    result = subprocess.run([zig, "cc", *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
+    if result.returncode or (warnings_are_errors and result.stderr.strip()):
+        raise ToolError(f"zig cc failed ({result.returncode}): {' '.join(arguments)}\n{result.stdout}{result.stderr}")
+
+
+def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[str] = ()) -> Path:
+    """One C file to an object (`.o`), or with `link` flags to something linked; cached."""
+    runtime = (HERE / "runtime.h").read_bytes() + (HERE / "runtime_memory.h").read_bytes()
+
+    def make(output: Path) -> None:
+        source = output.with_suffix(".c")
+        source.write_text(text)
+        mode = ["-c"] if suffix == ".o" else list(link)
+        prefix = f"-ffile-prefix-map={output.parent}=generated"
+        run_compiler([*flags, prefix, "-I", str(HERE), *mode, str(source), "-o", str(output)])
+
+    return cached([text, runtime, " ".join([*flags, *link]), compiler()[1]], suffix, make)
+
+
+@dataclass(frozen=True)
+class Object:
+    """A compiled program: the object file, its C, the program it came from, how it was emitted, the target."""
+
+    path: Path
+    c_text: str
+    program: Program
+    emitter: Emitter
+    arch: str
+
+
+def build_object(roots: Sequence[Function], arch: str, *, optimize: str = "-O2", defines: Sequence[str] = ()) -> Object:
+    """Compiles the roots and all they reach for a freestanding target."""
+    flags = (*target(arch).flags, optimize, *COMMON_FLAGS, *FREESTANDING_FLAGS, *defines)
+    program = compile_program(roots, arch)
+    emitter = Emitter(program, native=False)
+    text = emitter.emit()
+    made = Object(compile_c(text, flags, ".o"), text, program, emitter, arch)
+    stack.check(made)
+    return made
+
+
+def link(objects: Sequence[Path], arch: str, output: Path, flags: Sequence[str] = ()) -> Path:
+    """Links objects, assembly (.S) and C files to a static executable; `flags` take e.g. `-Wl,-T,script`."""
+    names = [str(o) for o in objects]
+    static = ["-nostdlib", "-static", "-ffreestanding", "-Wl,--gc-sections"]
+    run_compiler([*target(arch).flags, *static, *flags, *names, "-o", str(output)])
+    return output
+
+
+def build_native(program: Program, *, optimize: str = "-O1", sanitize: str = "") -> tuple[Path, Emitter]:
+    """A shared library of the program for this machine. `sanitize`: "", "undefined" or "address"."""
+    emitter = Emitter(program, native=True)
+    flags = [optimize, *COMMON_FLAGS, "-fPIC", "-DKERNEL_NATIVE", "-fno-stack-protector"]
+    if sanitize == "undefined":
+        flags += ["-DKERNEL_UBSAN", "-fsanitize=undefined", "-fsanitize-minimal-runtime", "-fno-sanitize=function"]
+    elif sanitize == "address":
+        flags += ["-fsanitize=address"]
+    elif sanitize:
+        raise ValueError(f'sanitize must be "", "undefined" or "address", not {sanitize!r}')
+    return compile_c(emitter.emit(), flags, ".so", link=["-shared"]), emitter

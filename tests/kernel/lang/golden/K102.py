@@ -1,0 +1,6 @@
+from kernel.lang import fn, u32
+
+
+@fn
+def f(a: u32):
+    return a

@@ -1,0 +1,7 @@
+from kernel.lang import fn, u32
+
+
+@fn
+def f(a: u32) -> u32:
+    if a > 3:
+        return a

@@ -1,0 +1,8 @@
+from kernel.lang import fn, u32
+
+
+@fn
+def f(a: u32) -> u32:
+    a + 1
+    a == 3
+    return a
