@@ -177,6 +177,11 @@ def test_sets_must_be_two_or_more():
         Tlb(CoreConfig(tlb_sets=1))
 
 
+def test_tag_style_is_checked():
+    with pytest.raises(ValueError, match="tag_style must be 'block' or 'distributed', not 'ultra'"):
+        Tlb(CoreConfig(), tag_style="ultra")
+
+
 def test_fill_then_hit_with_ppn_and_cacheable():
     async def testbench(bench: Bench):
         await bench.fill(Entry(vpn=0x1234, ppn=0xABCDE, cacheable=1))
