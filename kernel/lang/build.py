@@ -63,8 +63,9 @@ TARGETS = {
             "-mcmodel=kernel",
         ),
     ),
-    # Unaligned accesses fault while the MMU is off, and the boot code is compiled like the rest.
-    "aarch64": Target("aarch64", ("-target", "aarch64-freestanding-none", "-mgeneral-regs-only", "-mstrict-align")),
+    # No vector registers (zig takes features from -mcpu only, and ignores -mgeneral-regs-only). Unaligned accesses
+    # fault while the MMU is off, and the boot code is compiled like the rest.
+    "aarch64": Target("aarch64", ("-target", "aarch64-freestanding-none", "-mcpu=generic+strict_align-fp_armv8-neon")),
 }
 
 
