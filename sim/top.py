@@ -5,10 +5,13 @@ an input would be evaluated twice. Streams that enter pass a register slice, pla
 the DRAM port are tied high, because the harness always has room.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (ports get their names at run time)
+
 from typing import Any
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Shape, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 CHANNEL_FIELDS = {
@@ -58,7 +61,7 @@ class RegisterSlice(wiring.Component):
 
 
 def _width(shape: Any) -> int:
-    return shape.size if isinstance(shape, data.Layout) else getattr(shape, "width", shape)
+    return Shape.cast(shape).width
 
 
 class SimTop(wiring.Component):
@@ -75,7 +78,7 @@ class SimTop(wiring.Component):
     and like the SoC's port otherwise. `features` says which optional ones there are.
     """
 
-    def __init__(self, soc: wiring.Component):
+    def __init__(self, soc: Any):
         self._soc = soc
         ports = soc.signature.members
         self.features = tuple(

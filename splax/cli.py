@@ -61,8 +61,8 @@ def _options(
     restore: RestoreOption = None,
     checkpoint: CheckpointOption = None,
 ) -> RunOptions:
-    values = locals()
-    return RunOptions(**(values | {"ram": parse_size(ram)}))
+    values: Any = dict(locals(), ram=parse_size(ram))
+    return RunOptions(**values)
 
 
 def _running_command(name: str, module: str, doc: str) -> None:
@@ -114,7 +114,7 @@ def setup() -> None:
 def main() -> None:
     """Entry point: every foreseen failure is one line on standard error, and exit status 2."""
     try:
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False, prog_name="splax")
     except SplaxError as error:
         _fail(str(error))
     except typer.Exit as leaving:

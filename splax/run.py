@@ -25,7 +25,7 @@ def run(options: RunOptions) -> int:
     if options.trace:
         config = with_rvfi(config)
     progress = Progress()
-    _check_writable(options)
+    check_writable(options)
     with ExitStack() as stack:
         with progress.building() as report:
             machine = Machine(config, traced=options.wave is not None, latency=options.latency, report=report)
@@ -34,7 +34,7 @@ def run(options: RunOptions) -> int:
         return _Session(machine, options, progress).run()
 
 
-def _check_writable(options: RunOptions) -> None:
+def check_writable(options: RunOptions) -> None:
     """A directory that is not there is said before the run, not after it."""
     for path in (options.stats, options.signature, options.trace, options.wave, options.checkpoint):
         if path and not path.parent.is_dir():
@@ -164,7 +164,11 @@ def signature(machine: Machine) -> str:
     begin, end = machine.address("begin_signature"), machine.address("end_signature")
     if end < begin:
         raise InputError("end_signature lies before begin_signature", "correct the program's linker script")
-    data = machine.memory.read(begin, end - begin)
+    return hex_words(machine.memory.read(begin, end - begin))
+
+
+def hex_words(data: bytes) -> str:
+    """32-bit little-endian words in hexadecimal, one a line."""
     return "".join(f"{int.from_bytes(data[n : n + 4], 'little'):08x}\n" for n in range(0, len(data), 4))
 
 

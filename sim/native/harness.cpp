@@ -27,7 +27,7 @@ enum Stop : uint32_t {
     STOP_RECORDS = 16,    // the buffer of retired instructions is full
 };
 
-enum Feature : unsigned { WATCH_ADDRESS = 1, WAVES = 2, RECORDS = 4 };
+enum Feature : unsigned { WITH_ADDRESSES = 1, WITH_WAVES = 2, WITH_RECORDS = 4 };
 
 constexpr unsigned RECENT = 64;
 
@@ -124,15 +124,15 @@ public:
 
     uint32_t run(uint64_t cycles) {
         unsigned features = 0;
-        if (!stop_addresses.empty()) features |= WATCH_ADDRESS;
-        if (waves) features |= WAVES;
-        if (!records.empty()) features |= RECORDS;
+        if (!stop_addresses.empty()) features |= WITH_ADDRESSES;
+        if (waves) features |= WITH_WAVES;
+        if (!records.empty()) features |= WITH_RECORDS;
         status.stop = 0;
         switch (features) {
             case 0: run_with<0>(cycles); break;
-            case WATCH_ADDRESS: run_with<WATCH_ADDRESS>(cycles); break;
-            case RECORDS: run_with<RECORDS>(cycles); break;
-            default: run_with<WATCH_ADDRESS | WAVES | RECORDS>(cycles);
+            case WITH_ADDRESSES: run_with<WITH_ADDRESSES>(cycles); break;
+            case WITH_RECORDS: run_with<WITH_RECORDS>(cycles); break;
+            default: run_with<WITH_ADDRESSES | WITH_WAVES | WITH_RECORDS>(cycles);
         }
         observe();
         return status.stop;
@@ -222,7 +222,7 @@ private:
     template <unsigned FEATURES> void run_with(uint64_t cycles) {
         Vtop& t = *top;
         for (uint64_t end = status.cycle + cycles; status.cycle < end;) {
-            if constexpr ((FEATURES & WATCH_ADDRESS) != 0)
+            if constexpr ((FEATURES & WITH_ADDRESSES) != 0)
                 if (stops_here()) return;
             dram.cycle(t, status.cycle);
             console();
@@ -239,10 +239,10 @@ private:
                 status.finish_reset = t.finish_reset;
             }
 #ifdef SPLAX_RVFI
-            if constexpr ((FEATURES & RECORDS) != 0)
+            if constexpr ((FEATURES & WITH_RECORDS) != 0)
                 if (t.rvfi_valid) record();
 #endif
-            if constexpr ((FEATURES & WAVES) != 0) {
+            if constexpr ((FEATURES & WITH_WAVES) != 0) {
                 if (waves) clock<true>();
                 else clock<false>();
             } else {

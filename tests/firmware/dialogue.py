@@ -38,7 +38,8 @@ class Images:
 
 
 DEBIAN_12 = Images(
-    Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"), Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
+    Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"),
+    Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"),
 )
 
 
@@ -82,15 +83,25 @@ def on_soc(images: Images, commands: Sequence[str] = COMMANDS) -> str:
             outcome = machine.run(until=PROMPT, cycles=SOC_CYCLES)
             if outcome.reason is not Reason.TEXT:
                 said = machine.console.output.decode(errors="replace")
-                raise AssertionError(f"no prompt after {command or 'reset'} ({outcome.reason.value}, {machine.where()}):\n{said}")
+                raise AssertionError(
+                    f"no prompt after {command or 'reset'} ({outcome.reason.value}, {machine.where()}):\n{said}"
+                )
         return machine.console.output.decode()
 
 
 DIFFERENCES: tuple[tuple[str, str, str], ...] = (
     (r"^(Core: +)\d+ devices, \d+ uclasses", r"\1N devices", "virtio-mmio and fw_cfg are QEMU's own, not in the SoC"),
-    (r"^(Working FDT set to ).*", r"\1X", "U-Boot puts the tree below itself: the address follows from the tree's size"),
+    (
+        r"^(Working FDT set to ).*",
+        r"\1X",
+        "U-Boot puts the tree below itself: the address follows from the tree's size",
+    ),
     (r"^((fdt_blob|new_fdt|fdt_size) += ).*", r"\1X", "the tree has no nodes for devices that are not there"),
-    (r"^( (reserved)\[\d+\]).*", r"\1 X", "the tree and the heap above it are reserved; their addresses follow its size"),
+    (
+        r"^( (reserved)\[\d+\]).*",
+        r"\1 X",
+        "the tree and the heap above it are reserved; their addresses follow its size",
+    ),
     (r"^(Domain0 Next Arg1 +: ).*", r"\1X", "where the tree was put"),
     (r"^(  (Architecture|Implementation) ID ).*", r"\1X", "marchid and mimpid say who made the hart"),
 )

@@ -185,7 +185,9 @@ def run_on_core(checks: Checks, elf: Path) -> None:
         raise AssertionError(f"on the core: {checks.names[number]} (check {number}, {elf})")
 
 
-def run_everywhere(checks: Checks, folder: Path, *, qemu: bool = True, core: Callable[[Checks, Path], None] = run_on_core) -> None:
+def run_everywhere(
+    checks: Checks, folder: Path, *, qemu: bool = True, core: Callable[[Checks, Path], None] = run_on_core
+) -> None:
     """Runs the program on QEMU (unless it says what QEMU does otherwise) and on the core."""
     elf = checks.finish(folder)
     if qemu:

@@ -96,7 +96,9 @@ def test_a_result_reaches_every_consumer(producer: str, everywhere) -> None:
             body = consumers(checks)[consumer]  # with labels of its own each time
             between = [e.register("xor", 30, 30, 31)] * distance
             checks.emit(setup(), PRODUCERS[producer], between, body, e.register("add", T4, R, 0))
-            checks.emit(setup(), PRODUCERS[producer], FAR, consumers(checks)[consumer], FAR, e.register("add", T3, R, 0))
+            checks.emit(
+                setup(), PRODUCERS[producer], FAR, consumers(checks)[consumer], FAR, e.register("add", T3, R, 0)
+            )
             checks.check_equal(f"{producer} -> {consumer}, {distance} between", T4)
     everywhere(checks)
 

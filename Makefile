@@ -1,0 +1,34 @@
+# Two commands: `make run` boots the machine, `make test` runs every check that must stay green.
+# Both install what they need first; `make setup` does only that.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+.PHONY: run test setup format clean
+
+run: $(VENV)/.ready
+	@$(PYTHON) -m splax run
+
+test: $(VENV)/.ready-test
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m basedpyright --level error
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
+
+setup: $(VENV)/.ready
+	@echo "Ready: $(VENV)/bin/splax --help"
+
+format: $(VENV)/.ready-test
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+clean:
+	rm -rf build
+
+$(VENV)/.ready: pyproject.toml setup.sh
+	sh setup.sh $(VENV)
+	@touch $@
+
+$(VENV)/.ready-test: pyproject.toml $(VENV)/.ready
+	$(PYTHON) -m pip install --quiet --editable ".[test]"
+	@touch $@

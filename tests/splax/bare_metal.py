@@ -1,0 +1,111 @@
+"""Bare-metal programs for the command line's tests, built by the project's own compiler."""
+
+import subprocess
+from pathlib import Path
+
+from sim.build import compiler
+
+LINKER_SCRIPT = """
+ENTRY(_start)
+SECTIONS {
+  . = 0x80000000;
+  .text : { *(.text.start) *(.text*) *(.rodata*) }
+  . = ALIGN(64);
+  .tohost : { *(.tohost) }
+  .data : { *(.data*) *(.sdata*) }
+  .bss : { *(.bss*) *(.sbss*) }
+}
+"""
+
+HEAD = """
+    .section .text.start, "ax"
+    .globl _start
+_start:
+"""
+
+HOST = """
+    .section .tohost, "aw", @progbits
+    .balign 64
+    .globl tohost
+tohost: .dword 0
+    .balign 64
+    .globl fromhost
+fromhost: .dword 0
+"""
+
+HELLO = f"""{HEAD}
+    li t0, 0x10000000
+    la t1, text
+1:  lbu t2, 0(t1)
+    beqz t2, 2f
+    sb t2, 0(t0)
+    addi t1, t1, 1
+    j 1b
+2:  la t0, tohost
+    li t1, 1
+    sd t1, 0(t0)
+3:  j 3b
+text: .asciz "hello\\n"
+{HOST}
+"""
+
+EXIT = HEAD + "    la t0, tohost\n    li t1, {value}\n    sd t1, 0(t0)\n1:  j 1b\n" + HOST
+
+FINISH = HEAD + "    li t0, 0x100000\n    li t1, {value}\n    sw t1, 0(t0)\n1:  j 1b\n"
+
+LOOP = f"{HEAD}\nspin:\n    j spin\n"
+
+TRAP_LOOP = f"{HEAD}\n    la t0, handler\n    csrw mtvec, t0\n    .word 0\n    .balign 4\nhandler:\n    .word 0\n"
+
+JUMP_INTO_NOTHING = f"{HEAD}\n    li t0, 0x50000000\n    jr t0\n"
+
+SYSTEM_CALLS = f"""{HEAD}
+    la a0, request
+    la a1, tohost
+    la a2, fromhost
+    sd a0, 0(a1)
+1:  ld t0, 0(a2)
+    beqz t0, 1b
+    sd zero, 0(a2)
+    ld t1, 0(a0)        # the result: bytes written
+    li t2, 93
+    sd t2, 0(a0)
+    sd t1, 8(a0)
+    fence
+    sd a0, 0(a1)
+2:  j 2b
+    .data
+    .balign 64
+request: .dword 64, 1, message, 12, 0, 0, 0, 0
+message: .ascii "by the host\\n"
+{HOST}
+"""
+
+SIGNATURE = f"""{HEAD}
+    la t0, begin_signature
+    li t1, 0x11223344
+    sw t1, 0(t0)
+    li t1, 0xdeadbeef
+    sw t1, 4(t0)
+    la t0, tohost
+    li t1, 1
+    sd t1, 0(t0)
+1:  j 1b
+    .data
+    .balign 16
+    .globl begin_signature, end_signature
+begin_signature: .word 1, 2, 3, 4
+end_signature:
+{HOST}
+"""
+
+
+def assemble(directory: Path, source: str, name: str = "program", *options: str) -> Path:
+    """Builds an ELF file from assembly text."""
+    assembly, script, target = (directory / f"{name}.{suffix}" for suffix in ("S", "ld", "elf"))
+    assembly.write_text(source)
+    script.write_text(LINKER_SCRIPT)
+    command = [*compiler()[:1], "cc", "-target", "riscv64-freestanding-none", "-mcpu=generic_rv64+m+a+c+zba+zbb+zbs"]
+    command += ["-mabi=lp64", "-mcmodel=medany", "-nostdlib", "-static", "-fno-sanitize=all", f"-Wl,-T,{script}"]
+    subprocess.run([*command, *options, str(assembly), "-o", str(target)], check=True, capture_output=True)
+    return target
