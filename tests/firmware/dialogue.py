@@ -4,6 +4,7 @@ A transcript is never stored: both sides run now, with the same images, and must
 that `normalised` names, each with its reason.
 """
 
+import difflib
 import os
 import re
 import select
@@ -113,3 +114,9 @@ def normalised(transcript: str) -> list[str]:
     for pattern, replacement, _ in DIFFERENCES:
         lines = [re.sub(pattern, replacement, line) for line in lines]
     return [line.rstrip() for line in lines]
+
+
+def differences(images: Images) -> list[str]:
+    """Where the two consoles differ, as a unified diff."""
+    expected, seen = normalised(on_qemu(images)), normalised(on_soc(images))
+    return list(difflib.unified_diff(expected, seen, "QEMU", "SoC", lineterm=""))

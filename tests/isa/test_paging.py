@@ -1,4 +1,4 @@
-"""Every page fault, permission and update of Sv39 (Privileged 4.4), by loads, stores and fetches of user and supervisor mode.
+"""Every page fault, permission and update of Sv39 (Privileged 4.4), by loads, stores and fetches.
 
 The tests run in machine mode with MPRV, so that only the access under test is translated; fetches enter the mode.
 """
@@ -59,9 +59,17 @@ class Paging(Checks):
         if kind == "store":
             return [*e.li(10, va), *e.li(11, VALUE), e.store("sd", 11, 10, 64)]
         # MPP says where MRET goes; MPRV is cleared first
-        return [*e.li(T0, at.STATUS_MPRV), e.csr("csrrc", 0, at.MSTATUS, T0), *e.li(10, va), e.csr("csrrw", 0, at.MEPC, 10), e.MRET]
+        return [
+            *e.li(T0, at.STATUS_MPRV),
+            e.csr("csrrc", 0, at.MSTATUS, T0),
+            *e.li(10, va),
+            e.csr("csrrw", 0, at.MEPC, 10),
+            e.MRET,
+        ]
 
-    def faults(self, name: str, kind: str, mode: int, *, va: int = VA, access_fault: bool = False, **flags: bool) -> None:
+    def faults(
+        self, name: str, kind: str, mode: int, *, va: int = VA, access_fault: bool = False, **flags: bool
+    ) -> None:
         cause = (ACCESS_FAULTS if access_fault else FAULTS)[kind]
         tval = va if kind == "fetch" else va + 64
         body = self.access(kind, mode, va, **flags)
@@ -232,8 +240,16 @@ def test_crossing_into_a_bad_page_names_the_second(everywhere) -> None:
         checks.expect_trap(f"store -{off}", [*e.li(10, end - off), e.store("sd", T4, 10, 0)], 15, tval=end)
         checks.status(1)
     # an instruction of four bytes whose second half is there
-    checks.emit(checks.csr_write(at.MSTATUS, 0), e.li(10, PAGE + 4094), e.li(11, 0x0513), e.store("sh", 11, 10, 0), e.FENCE_I)
-    body = [*e.li(T0, 1 << 11), e.csr("csrrs", 0, at.MSTATUS, T0), *e.li(10, end - 2), e.csr("csrrw", 0, at.MEPC, 10), e.MRET]
+    checks.emit(
+        checks.csr_write(at.MSTATUS, 0), e.li(10, PAGE + 4094), e.li(11, 0x0513), e.store("sh", 11, 10, 0), e.FENCE_I
+    )
+    body = [
+        *e.li(T0, 1 << 11),
+        e.csr("csrrs", 0, at.MSTATUS, T0),
+        *e.li(10, end - 2),
+        e.csr("csrrw", 0, at.MEPC, 10),
+        e.MRET,
+    ]
     checks.expect_trap("fetch", body, 12, tval=end, epc=end - 2)
     everywhere(checks)
 
@@ -268,7 +284,8 @@ def test_address_spaces_are_kept_apart(everywhere) -> None:
     other = PAGE + 4096
     checks.emit(e.li(10, other), e.li(11, 0x99), e.store("sd", 11, 10, 64))
     for slot, entry in (
-        (root2 + 8 * 0x55, leaf(V, middle2)), (middle2 + 8, leaf(V, low2)), (low2 + 8 * 3, leaf(V | R | W | A | D, other)),
+        (root2 + 8 * 0x55, leaf(V, middle2)), (middle2 + 8, leaf(V, low2)),
+        (low2 + 8 * 3, leaf(V | R | W | A | D, other)),
         (LOW_SLOT, leaf(V | R | W | A | D)),
     ):  # fmt: skip
         checks.write(slot, entry)
