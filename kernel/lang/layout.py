@@ -34,10 +34,10 @@ DEVICE_WINDOW = 1 << 32
 _FIRST_DEVICE = 1 << 60
 
 
-def allocate(size: int) -> tuple[Any, int]:
-    """Zeroed memory, aligned to 16: (owner, address)."""
-    owner = ctypes.create_string_buffer(max(size, 1) + 15)
-    return owner, (ctypes.addressof(owner) + 15) & ~15
+def allocate(size: int, align: int = 16) -> tuple[Any, int]:
+    """Zeroed memory: (owner, address)."""
+    owner = ctypes.create_string_buffer(max(size, 1) + align - 1)
+    return owner, (ctypes.addressof(owner) + align - 1) & -align
 
 
 class Memory:
@@ -341,7 +341,7 @@ def span_raw(kind: SpanType, value: Any) -> tuple[int, int, Any]:
 def variable_address(variable: Variable) -> int:
     """The host-native memory of a variable, set to its initial value on first use."""
     if variable not in _storage:
-        owner, address = allocate(variable.type.size)
+        owner, address = allocate(variable.type.size, variable.align or 16)
         _storage[variable] = owner, address
         if variable.initial is not None:
             store(variable.type, address, variable.initial, view(variable.type, address, owner))

@@ -82,30 +82,30 @@ class DmaPort(wiring.Component):
         wiring.connect(m, writer.w, wiring.flipped(self.bus.w))
         wiring.connect(m, writer.b, wiring.flipped(self.bus.b))
 
-        # The writer keeps its turn until it has released the line.
+        # Nothing is asked between a flush and its release.
         m.submodules.turns = turns = RoundRobin(count=2)
         probe = self.probe
-        flushed = Signal()
+        flushed, answered = Signal(), Signal()
         m.d.comb += [
-            turns.requests.eq(reader.line.valid | writer.line.valid << 1),
+            turns.requests.eq(reader.line.valid | writer.line.valid << WRITER),
             probe.valid.eq(turns.valid & ~flushed),
+            answered.eq(probe.valid & probe.done),
+            turns.advance.eq(answered),
             probe.release.eq(writer.released),
         ]
         with m.If(turns.grant == WRITER):
             m.d.comb += [
                 probe.kind.eq(Probe.FLUSH),
                 probe.address.eq(writer.line.payload),
-                writer.line.ready.eq(probe.valid & probe.done),
-                turns.advance.eq(writer.released),
+                writer.line.ready.eq(answered),
             ]
-            with m.If(probe.valid & probe.done):
+            with m.If(answered):
                 m.d.sync += flushed.eq(1)
         with m.Else():
             m.d.comb += [
                 probe.kind.eq(Probe.CLEAN),
                 probe.address.eq(reader.line.payload),
-                reader.line.ready.eq(probe.valid & probe.done),
-                turns.advance.eq(probe.done),
+                reader.line.ready.eq(answered),
             ]
         with m.If(writer.released):
             m.d.sync += flushed.eq(0)

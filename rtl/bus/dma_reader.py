@@ -81,7 +81,7 @@ class DmaReader(wiring.Component):
         m.d.comb += [
             self.line.payload.eq(line_address),
             self.ar.payload.addr.eq(request.addr),
-            self.ar.payload.len.eq(piece - 1),
+            self.ar.payload.len.eq((piece - 1)[:3]),
             self.ar.payload.size.eq(request.size),
             self.ar.payload.burst.eq(axi4.Burst.INCR),
             pieces.w_data.eq(Cat(request.id, final)),

@@ -384,6 +384,8 @@ class Core(wiring.Component):
         m.d.comb += [
             interrupted.eq(m_valid & m_fresh & csr.interrupt_pending),
             go.eq(m_valid & ~interrupted & ~m_illegal & ~m_fault.valid),
+            csr.prepare.eq(x_fire),
+            csr.prepare_address.eq(x_insn[20:32]),
             csr.access.eq(go & is_csr),
             csr.address.eq(m_insn[20:32]),
             csr.op.eq(m_control.csr),

@@ -4,9 +4,9 @@
                                                                |
                                                                +--> the source a claim will take
 
-Nothing is arbitrated while nothing changes. When a line or a register has changed, the scan visits the pending sources,
-one a cycle, and keeps the best of each context; an access is answered after its scan, so that software never sees an
-interrupt that its own store or claim has ended.
+Nothing is arbitrated while nothing changes. When a line or a register has changed, the scan visits the wired sources
+one a cycle, up to the last that is pending, and keeps the best of each context; an access is answered after its scan,
+so that software never sees an interrupt that its own store or claim has ended.
 
 A gateway makes a source pending when its line is high and no earlier interrupt of it is in service; from then on it
 stays pending until it is claimed, whatever the line does, and a line that is still high at completion makes it pending
@@ -26,6 +26,7 @@ from rtl.registers import plic
 from rtl.registers.decoder import RegisterDecoder
 
 ADDRESS_WIDTH = (plic.Registers.size - 1).bit_length()
+NUMBER_WIDTH = (plic.SOURCES - 1).bit_length()
 PRIORITY_WIDTH = plic.Registers.priority.fields["level"].width
 
 
@@ -35,7 +36,7 @@ class Plic(wiring.Component):
     Parameters
     ----------
     sources : sequence of int
-        Source numbers that are wired, in the order of `lines`.
+        Source numbers that are wired, rising, in the order of `lines`.
 
     Members
     -------
@@ -49,8 +50,8 @@ class Plic(wiring.Component):
 
     def __init__(self, *, sources: Sequence[int]):
         self.sources = tuple(sources)
-        if not self.sources or len(set(self.sources)) != len(self.sources):
-            raise ValueError(f"sources must be distinct numbers, at least one, not {sources!r}")
+        if not self.sources or any(one >= other for one, other in zip(self.sources, self.sources[1:], strict=False)):
+            raise ValueError(f"sources must be rising numbers, at least one, not {sources!r}")
         for source in self.sources:
             if source not in range(1, plic.SOURCES):
                 raise ValueError(f"a source is 1..{plic.SOURCES - 1}, not {source!r}")
@@ -69,24 +70,23 @@ class Plic(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.registers = registers = RegisterDecoder(plic.Registers, addr_width=ADDRESS_WIDTH)
+        m.submodules.registers = registers = RegisterDecoder(
+            plic.Registers, addr_width=ADDRESS_WIDTH, answer_later=True
+        )
 
-        # Gateways
+        # Gateways, by position: bit n is the n-th source.
         pending = Signal(len(self.sources))
         claimed = Signal(len(self.sources))
         requests = Signal(len(self.sources))
         m.d.comb += requests.eq(self.lines & ~claimed & ~pending)
 
-        # What the scan looks at: one source a cycle, the lowest number first.
+        # What the scan looks at: one position a cycle.
         remaining = Signal(len(self.sources))
-        scanned_bit = Signal(len(self.sources))
-        scanned = Signal(range(plic.SOURCES))
-        by_number = sorted(range(len(self.sources)), key=lambda n: self.sources[n])
-        with m.If(remaining[by_number[0]]):
-            m.d.comb += [scanned.eq(self.sources[by_number[0]]), scanned_bit.eq(1 << by_number[0])]
-        for n in by_number[1:]:
-            with m.Elif(remaining[n]):
-                m.d.comb += [scanned.eq(self.sources[n]), scanned_bit.eq(1 << n)]
+        position = Signal(range(len(self.sources)))
+        m.submodules.numbers = numbers = Memory(shape=NUMBER_WIDTH, depth=2 ** len(position), init=self.sources)
+        number = numbers.read_port(domain="comb")
+        scanned = number.data
+        m.d.comb += number.addr.eq(position)
 
         # Priorities and enable bits are memories: written and read by software, read by the scan.
         m.submodules.priorities = priorities = Memory(shape=PRIORITY_WIDTH, depth=128, init=[])
@@ -113,7 +113,8 @@ class Plic(wiring.Component):
 
         # Contexts
         thresholds = [Signal(PRIORITY_WIDTH, name=f"threshold_{c}") for c in range(plic.CONTEXTS)]
-        winners = [Signal(range(plic.SOURCES), name=f"winner_{c}") for c in range(plic.CONTEXTS)]
+        winners = [Signal(NUMBER_WIDTH, name=f"winner_{c}") for c in range(plic.CONTEXTS)]
+        winner_positions = [Signal.like(position, name=f"winner_position_{c}") for c in range(plic.CONTEXTS)]
         winner_priorities = [Signal(PRIORITY_WIDTH, name=f"winner_priority_{c}") for c in range(plic.CONTEXTS)]
         threshold, claim = registers.threshold, registers.claim
         m.d.comb += [
@@ -121,22 +122,24 @@ class Plic(wiring.Component):
             threshold.value.level.eq(Array(thresholds)[threshold.index_0]),
             claim.value.eq(Array(winners)[claim.index_0]),
         ]
+        for c, value in enumerate(thresholds):
+            with m.If(threshold.write & (threshold.index_0 == c)):
+                m.d.sync += value.eq(threshold.write_value.level)
 
-        def gateway(source: Signal) -> Cat:
-            return Cat(source == number for number in self.sources)
+        # Completion finds the gateway of a number by table: one more than its position, 0 for those not wired.
+        places = {source: n + 1 for n, source in enumerate(self.sources)}
+        m.submodules.gateways = gateways = Memory(
+            shape=range(len(self.sources) + 1),
+            depth=1 << NUMBER_WIDTH,
+            init=[places.get(source, 0) for source in range(1 << NUMBER_WIDTH)],
+        )
+        gateway = gateways.read_port(domain="comb")
+        m.d.comb += gateway.addr.eq(claim.write_value)
+        completed = (1 << gateway.data)[1:]
+        taken = Const(1) << Array(winner_positions)[claim.index_0]
 
-        # An access reaches the registers in one cycle, and its answer waits for the scan.
-        answer = Signal(64)
-        answer_error = Signal()
-        answering = Signal()
         wiring.connect(m, wiring.flipped(self.bus), registers.bus)
-        m.d.comb += [
-            registers.bus.valid.eq(0),
-            self.bus.done.eq(0),
-            self.bus.read_data.eq(answer),
-            self.bus.error.eq(answer_error),
-        ]
-
+        m.d.comb += [registers.ready.eq(0), registers.hold.eq(1)]
         with m.FSM():
             with m.State("clear memories"):
                 m.d.sync += clear_at.eq(clear_at + 1)
@@ -145,33 +148,21 @@ class Plic(wiring.Component):
                     m.next = "idle"
 
             with m.State("idle"):
-                m.d.sync += answering.eq(0)
+                m.d.comb += registers.hold.eq(0)
                 with m.If(requests.any()):
                     m.d.sync += pending.eq(pending | requests)
                     m.next = "begin scan"
-                with m.Elif(self.bus.valid):
-                    m.d.comb += registers.bus.valid.eq(1)
-                    m.d.sync += [
-                        answer.eq(registers.bus.read_data),
-                        answer_error.eq(registers.bus.error),
-                        answering.eq(1),
-                    ]
-                    for c, value in enumerate(thresholds):
-                        with m.If(threshold.write & (threshold.index_0 == c)):
-                            m.d.sync += value.eq(threshold.write_value.level)
-                    with m.If(claim.read):
-                        m.d.sync += [
-                            claimed.eq(claimed | gateway(claim.value)),
-                            pending.eq(pending & ~gateway(claim.value)),
-                        ]
-                    with m.If(claim.write):
-                        m.d.sync += claimed.eq(claimed & ~gateway(claim.write_value))
-                    m.next = "begin scan"
-                    with m.If(~self.bus.write & ~claim.read):
-                        m.next = "answer"
+                with m.Else():
+                    m.d.comb += registers.ready.eq(1)
+                    with m.If(claim.read & (claim.value != 0)):
+                        m.d.sync += [claimed.eq(claimed | taken), pending.eq(pending & ~taken)]
+                    with m.If(claim.write & (claim.write_value < plic.SOURCES)):
+                        m.d.sync += claimed.eq(claimed & ~completed)
+                    with m.If(priority.write | enable.write | threshold.write | claim.write | claim.read):
+                        m.next = "begin scan"
 
             with m.State("begin scan"):
-                m.d.sync += remaining.eq(pending)
+                m.d.sync += [remaining.eq(pending), position.eq(0)]
                 for c in range(plic.CONTEXTS):
                     m.d.sync += [winners[c].eq(0), winner_priorities[c].eq(thresholds[c])]
                 m.next = "scan"
@@ -181,17 +172,14 @@ class Plic(wiring.Component):
                 with m.If(remaining == 0):
                     m.d.sync += self.external.eq(Cat(winner != 0 for winner in winners))
                     m.next = "idle"
-                    with m.If(answering):
-                        m.next = "answer"
                 with m.Else():
-                    m.d.sync += remaining.eq(remaining & ~scanned_bit)
-                    enabled = enable_read.data
+                    m.d.sync += [remaining.eq(remaining >> 1), position.eq(position + 1)]
                     for c in range(plic.CONTEXTS):
-                        context_enabled = enabled[32 * c : 32 * c + 32].bit_select(scanned[:5], 1)
-                        with m.If(context_enabled & (priority_read.data > winner_priorities[c])):
-                            m.d.sync += [winners[c].eq(scanned), winner_priorities[c].eq(priority_read.data)]
-
-            with m.State("answer"):
-                m.d.comb += self.bus.done.eq(1)
-                m.next = "idle"
+                        context_enabled = enable_read.data[32 * c : 32 * c + 32].bit_select(scanned[:5], 1)
+                        with m.If(remaining[0] & context_enabled & (priority_read.data > winner_priorities[c])):
+                            m.d.sync += [
+                                winners[c].eq(scanned),
+                                winner_positions[c].eq(position),
+                                winner_priorities[c].eq(priority_read.data),
+                            ]
         return m

@@ -2,9 +2,9 @@
 
 from fractions import Fraction
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In, Out
 
 
 class Rate(wiring.Component):
@@ -19,6 +19,8 @@ class Rate(wiring.Component):
 
     Members
     -------
+    run : In(1), reset value 1
+        Time passes; low, everything stands still, and `ticks` counts for nothing.
     ticks : Out
         Ticks in this cycle: the whole part of ticks_hz / clock_hz, and one more where the fractions have added up.
     """
@@ -28,7 +30,7 @@ class Rate(wiring.Component):
             raise ValueError(f"frequencies must be positive, not ticks_hz={ticks_hz!r} clock_hz={clock_hz!r}")
         self.rate = Fraction(ticks_hz, clock_hz)
         self.whole = self.rate.numerator // self.rate.denominator
-        super().__init__({"ticks": Out(range(self.whole + 2))})
+        super().__init__({"run": In(1, init=1), "ticks": Out(range(self.whole + 2))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -42,7 +44,6 @@ class Rate(wiring.Component):
             m.d.comb += sum_.eq(phase + rest)
             with m.If(sum_[-1]):
                 m.d.comb += self.ticks.eq(self.whole + 1)
-                m.d.sync += phase.eq(sum_ - modulus)
-            with m.Else():
-                m.d.sync += phase.eq(sum_)
+            with m.If(self.run):
+                m.d.sync += phase.eq(Mux(sum_[-1], sum_ - modulus, sum_))
         return m

@@ -242,7 +242,7 @@ class ReceiveTimeout(wiring.Component):
         character_bits = 7 + lcr.word_length + lcr.parity_enable + lcr.stop_bits
         tick = Signal(17)
         bit = Signal.like(bits)
-        m.d.comb += bits.eq(character_bits * TIMEOUT_CHARACTERS)
+        m.d.comb += [bits.eq(character_bits * TIMEOUT_CHARACTERS), rate.run.eq(self.run)]
         with m.If(self.restart):
             m.d.sync += [tick.eq(0), bit.eq(0)]
         with m.Elif(self.run):

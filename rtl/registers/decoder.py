@@ -4,12 +4,15 @@
 
 A register that software alone changes lives in the decoder (`value` comes out). A volatile register, or an array, lives
 in the device: it sees strobes and gives the value on a read.
+
+An access takes two cycles, decode and act. What was decoded is kept in flip-flops that only change in that step, so
+that an idle decoder switches nothing and costs a simulation next to nothing.
 """
 
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, ValueLike
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,7 +35,7 @@ def in_device(register: Register) -> bool:
 
 
 class RegisterPort(wiring.Signature):
-    """One register as the device sees it (`Out` on the decoder). Strobes come in the cycle the access ends.
+    """One register as the device sees it (`Out` on the decoder). Strobes come once an access, in the cycle it acts.
 
     Members
     -------
@@ -81,27 +84,32 @@ class RegisterDecoder(wiring.Component):
         The description.
     addr_width : int
         Address bits of the device's window.
+    answer_later : bool
+        Build the port `hold`: the answer is kept until the device lets it go.
 
     Members
     -------
     bus : In(register_bus)
         The accesses.
     ready : In(1), reset value 1
-        The device can finish the access in this cycle; held low it waits.
+        The device can act in this cycle; held low the access waits before it acts.
     refuse : In(1)
         The device refuses the access (no strobes appear then).
+    hold : In(1)
+        The access has acted, but the answer shall wait; only with `answer_later`.
     address : Out(addr_width)
         Byte address of the first byte accessed.
     <register> : Out(RegisterPort)
         One port a register, under the register's name.
     """
 
-    def __init__(self, file: type[RegisterFile], *, addr_width: int):
+    def __init__(self, file: type[RegisterFile], *, addr_width: int, answer_later: bool = False):
         if 1 << addr_width < file.size:
             raise ValueError(f"addr_width must reach {file.size:#x} bytes, not {addr_width!r}")
         self.file = file
         self.addr_width = addr_width
-        reserved = {"bus", "ready", "refuse", "address"} & set(file.registers())
+        self.answer_later = answer_later
+        reserved = {"bus", "ready", "refuse", "hold", "address"} & set(file.registers())
         if reserved:
             raise ValueError(f"{file.__module__}: register names {sorted(reserved)} are the decoder's own")
         super().__init__(
@@ -109,107 +117,120 @@ class RegisterDecoder(wiring.Component):
                 "bus": In(register_bus.Signature(addr_width=addr_width)),
                 "ready": In(1, init=1),
                 "refuse": In(1),
+                **({"hold": In(1)} if answer_later else {}),
                 "address": Out(addr_width),
                 **{name: Out(RegisterPort(register)) for name, register in file.registers().items()},
             }
         )
 
-    def _bank_open(self, register: Register) -> ValueLike:
+    def _bank_open(self, register: Register) -> Value:
         if register.bank is None:
             return Const(1)
         selector, field, value = register.bank
         return getattr(self, selector).value[field] == value
 
-    def _select(self, m: Module, register: Register) -> tuple[ValueLike, ValueLike]:
-        """Whether the access touches the register, and which of its bytes."""
+    def _select(self, m: Module, register: Register, address: Value) -> Value:
+        """Whether an access touches the register; arrays keep their indices."""
         bus = self.bus
-        row_bits = 3
         if not register.array:
             lane = register.offset % 8
             lanes = bus.mask[lane : lane + register.bytes]
-            row = bus.address[row_bits:] == register.offset >> row_bits
-            return row & lanes.any() & self._bank_open(register), lanes
+            return (address[3:] == register.offset >> 3) & lanes.any() & self._bank_open(register)
 
         # Elements of an array are told apart by the address of the first byte, so one access reaches one element.
-        port = getattr(self, register.name)
-        inside = Const(1)
-        offset = Signal(self.addr_width, name=f"{register.name}_offset")
-        m.d.comb += offset.eq(self.address - register.offset)
-        for n, dimension in enumerate(register.array):
-            if dimension.stride & (dimension.stride - 1):
-                raise ValueError(f"{register.name}: the stride of an array must be a power of two")
-            low = dimension.stride.bit_length() - 1
-            high = self.addr_width if n == 0 else register.array[n - 1].stride.bit_length() - 1
-            number = offset[low:high]
-            m.d.comb += getattr(port, f"index_{n}").eq(number)
-            inside &= number < dimension.count
-            rest = low
-        lanes = Mux(self.address[2], bus.mask[4:8], bus.mask[0:4]) if register.bytes == 4 else bus.mask
         if register.bytes not in (4, 8):
             raise ValueError(f"{register.name}: arrays are of 32 or 64 bits")
-        gap = offset[register.bytes.bit_length() - 1 : rest]
-        return (self.address >= register.offset) & inside & (gap == 0) & lanes.any(), lanes
+        port = getattr(self, register.name)
+        offset = (address - register.offset)[: self.addr_width]
+        found = address >= register.offset
+        high = self.addr_width
+        for n, dimension in enumerate(register.array):
+            low = dimension.stride.bit_length() - 1
+            if dimension.stride != 1 << low:
+                raise ValueError(f"{register.name}: the stride of an array must be a power of two")
+            number = offset[low:high]
+            m.d.sync += getattr(port, f"index_{n}").eq(number)
+            found &= number < dimension.count
+            high = low
+        return found & (offset[register.bytes.bit_length() - 1 : high] == 0)
+
+    def _refused(self, hits: Value) -> Value:
+        """Whether the file has no answer to an access."""
+        bus, file = self.bus, self.file
+        patterns = [((1 << size) - 1) << lane for size in file.access_bytes for lane in range(0, 8, size)]
+        refused = ~reduce(or_, (bus.mask == pattern for pattern in patterns))
+        if file.size < 1 << self.addr_width:
+            refused |= bus.address >= file.size
+        if file.size % 8:
+            refused |= (bus.address == file.size - file.size % 8) & bus.mask[file.size % 8 :].any()
+        if file.gaps == "error":
+            refused |= ~hits.any()
+        return refused
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        bus = self.bus
-        file = self.file
-
-        first_lane = Signal(3)
-        for lane in reversed(range(8)):
-            with m.If(bus.mask[lane]):
-                m.d.comb += first_lane.eq(lane)
-        m.d.comb += self.address.eq(Cat(first_lane, bus.address[3:]))
-
-        patterns = [((1 << size) - 1) << lane for size in file.access_bytes for lane in range(0, 8, size)]
+        bus, file = self.bus, self.file
+        registers = file.registers()
+        selected = Signal(len(registers))
         refused = Signal()
-        size_known = Signal()
-        m.d.comb += size_known.eq(reduce(or_, (bus.mask == pattern for pattern in patterns)))
+        acting = Signal()
+        answering = Signal()
 
-        accepted = Signal()
-        m.d.comb += accepted.eq(bus.valid & self.ready & ~refused & ~self.refuse)
-        read_parts = []
-        touched = []
-        for name, register in file.registers().items():
+        # Decode
+        with m.If(bus.valid & ~acting & ~answering):
+            first_lane = Signal(3)
+            for lane in reversed(range(8)):
+                with m.If(bus.mask[lane]):
+                    m.d.comb += first_lane.eq(lane)
+            address = Cat(first_lane, bus.address[3:])
+            hits = Cat(self._select(m, register, address) for register in registers.values())
+            m.d.sync += [self.address.eq(address), selected.eq(hits), refused.eq(self._refused(hits)), acting.eq(1)]
+
+        # Act
+        go = Signal()
+        reads, writes = Signal.like(selected), Signal.like(selected)
+        m.d.comb += go.eq(acting & self.ready)
+        with m.If(go & ~refused & ~self.refuse):
+            m.d.comb += [reads.eq(Mux(bus.write, 0, selected)), writes.eq(Mux(bus.write, selected, 0))]
+        upper_word = self.address[2]
+        parts = []
+        for number, (name, register) in enumerate(registers.items()):
             port = getattr(self, name)
-            selected = Signal(name=f"{name}_selected")
-            hit, lanes = self._select(m, register)
-            wide_lane = 0 if register.array else register.offset % 8
+            lane = 0 if register.array else register.offset % 8
+            lanes = bus.mask[lane : lane + register.bytes]
+            write_value = bus.write_data[8 * lane : 8 * lane + register.width]
+            value = port.value if isinstance(port.value, Signal) else port.value.as_value()
+            part = Mux(selected[number], value, 0)
+            if register.array and register.bytes == 4:
+                lanes = Mux(upper_word, bus.mask[4:8], bus.mask[0:4])
+                write_value = Mux(upper_word, bus.write_data[32:64], bus.write_data[0:32])
+                part = Cat(part, part)
             m.d.comb += [
-                selected.eq(hit),
-                port.read.eq(accepted & ~bus.write & selected),
-                port.write.eq(accepted & bus.write & selected),
+                port.read.eq(reads[number]),
+                port.write.eq(writes[number]),
+                port.write_value.eq(write_value),
                 port.write_bytes.eq(lanes),
             ]
-            lane_data = bus.write_data[8 * wide_lane : 8 * wide_lane + register.width]
-            if register.array and register.bytes == 4:
-                lane_data = Mux(self.address[2], bus.write_data[32:64], bus.write_data[0:32])
-            m.d.comb += port.write_value.eq(lane_data)
-            value = port.value if isinstance(port.value, Signal) else port.value.as_value()
             if not in_device(register):
                 changed = Const(register.writable_mask, register.width)
                 if register.bytes > min(file.access_bytes):
-                    changed &= Cat(enable.replicate(8) for enable in port.write_bytes)
+                    changed &= Cat(enable.replicate(8) for enable in lanes)
                 with m.If(port.write):
-                    m.d.sync += value.eq((value & ~changed) | (lane_data & changed))
+                    m.d.sync += value.eq((value & ~changed) | (write_value & changed))
             if register.access.readable:
-                part = Mux(selected, value, 0)
-                read_parts.append(Cat(part, part) if register.array and register.bytes == 4 else part << 8 * wide_lane)
-            touched.append(selected)
+                parts.append(part << 8 * lane)
+        read_data = reduce(or_, parts, Const(0, 64))
+        if file.gaps == "ones":
+            read_data = Mux(selected.any(), read_data, Const((1 << 64) - 1, 64))
+        with m.If(go):
+            m.d.sync += acting.eq(0)
 
-        m.d.comb += bus.read_data.eq(reduce(or_, read_parts, Const(0, 64)))
-        behind = bus.address >= file.size if file.size < 1 << self.addr_width else Const(0)
-        if file.size % 8:
-            behind |= (bus.address == file.size - file.size % 8) & bus.mask[file.size % 8 :].any()
-        if file.gaps == "error":
-            m.d.comb += refused.eq(~size_known | behind | ~reduce(or_, touched))
-        else:
-            m.d.comb += refused.eq(~size_known | behind)
-            if file.gaps == "ones":
-                with m.If(~reduce(or_, touched)):
-                    m.d.comb += bus.read_data.eq((1 << 64) - 1)
-        m.d.comb += [
-            bus.done.eq(bus.valid & self.ready),
-            bus.error.eq(refused | self.refuse),
-        ]
+        if not self.answer_later:
+            m.d.comb += [bus.done.eq(go), bus.read_data.eq(read_data), bus.error.eq(refused | self.refuse)]
+            return m
+        with m.If(go):
+            m.d.sync += [bus.read_data.eq(read_data), bus.error.eq(refused | self.refuse), answering.eq(1)]
+        with m.If(bus.done):
+            m.d.sync += answering.eq(0)
+        m.d.comb += bus.done.eq(answering & ~self.hold)
         return m

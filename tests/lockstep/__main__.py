@@ -9,6 +9,7 @@ difference with what led to it), and `without` (what the minimiser left out).
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import time
@@ -18,7 +19,7 @@ from pathlib import Path
 from tests.lockstep.compare import BUILD
 from tests.lockstep.generator import Keep, Shape
 from tests.lockstep.minimise import minimise, read_keep, write_keep
-from tests.lockstep.run import DEVICES, Device, Run, run
+from tests.lockstep.run import DEVICES, STAND_IN_TICKS, Device, Run, run
 
 
 def first_line(report: str) -> str:
@@ -36,7 +37,7 @@ def keep_failure(seed: int, shape: Shape, device: Device, first: Run, *, shrink:
         def fails(candidate: Keep) -> bool:
             nonlocal attempts
             attempts += 1
-            return not run(seed, shape, candidate, device, BUILD / "shrinking").result.equal
+            return not run(seed, shape, candidate, device).result.equal
 
         keep = minimise(seed, shape, fails)
         print(f"  minimised in {attempts} runs")
@@ -50,7 +51,8 @@ def keep_failure(seed: int, shape: Shape, device: Device, first: Run, *, shrink:
 
 def regression(args: argparse.Namespace) -> int:
     """Programs of successive seeds until enough instructions are compared."""
-    device, shape = DEVICES[args.device], Shape()
+    device = DEVICES[args.device]
+    shape = Shape() if args.device == "rtl" else Shape(ticks=STAND_IN_TICKS)
     started, instructions, interrupts, programs, failures = time.monotonic(), 0, 0, 0, 0
     seed = args.seed
     while instructions < args.instructions and failures < args.failures:
@@ -101,7 +103,10 @@ def main() -> int:
     parser.add_argument("--replay", type=Path, metavar="FOLDER", help="run a kept program")
     parser.add_argument("--verbose", action="store_true", help="a line for every program")
     args = parser.parse_args()
-    return replay(args) if args.replay else regression(args)
+    try:
+        return replay(args) if args.replay else regression(args)
+    finally:
+        shutil.rmtree(BUILD / f"work-{os.getpid()}", ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from rtl.soc import SocConfig
-from sim.machine import Machine, with_rvfi
+from sim.binding import Record, Stop
+from sim.machine import Checkpoint, Machine, with_rvfi
 from tests.lockstep import layout
 
 RECORDS = 1 << 14
@@ -23,10 +24,20 @@ class Hang(RuntimeError):
 
 
 @cache
-def machine() -> Machine:
-    """The SoC with its RVFI port, once for a process. The clock is such that time passes slowly for the programs."""
+def _fresh() -> tuple[Machine, Checkpoint]:
     config = replace(SocConfig(), ram_bytes=layout.RAM_SIZE, clock_hz=10_000_000)
-    return Machine(with_rvfi(config))
+    made = Machine(with_rvfi(config))
+    return made, made.checkpoint()
+
+
+def machine() -> Machine:
+    """The SoC with its RVFI port, as if just made: what ran before leaves nothing behind, in predictors or caches.
+
+    The clock is such that time passes slowly for the programs.
+    """
+    made, fresh = _fresh()
+    made.restore(fresh)
+    return made
 
 
 def packed_records(elf: Path, *, most: int) -> Iterator[bytes]:
@@ -36,8 +47,6 @@ def packed_records(elf: Path, *, most: int) -> Iterator[bytes]:
     device.record(RECORDS)
     taken, idle = 0, 0
     library, handle = device._library, device._handle
-    from sim.binding import Record, Stop
-
     size = ctypes.sizeof(Record)
     while taken < most:
         stop = device.step_native(STALLED)

@@ -282,6 +282,10 @@ class Generator:
         asm, end = self.asm, f"p{number}s{segment}_end"
         self.places.append((number, segment))
         asm.emit(*address(3, end))
+        if context.data_mode != context.mode:
+            # A trap left MPP = U behind. Written again, since QEMU 7.2 keeps translations of the mode before through MRET.
+            asm.emit(*e.li(T1, at.STATUS_MPP), e.csr("csrrc", 0, at.MSTATUS, T1))
+            asm.emit(*e.li(T1, context.data_mode << 11), e.csr("csrrs", 0, at.MSTATUS, T1))
         makers, weights = list(items.WEIGHTS), list(items.WEIGHTS.values())
         chooser = self.source(number, segment)
         for item in range(chooser.randrange(2, 2 * self.shape.items)):

@@ -52,4 +52,6 @@ def command(elf: Path, *more: str, log: str | None = None) -> list[str]:
     accelerator = ["-accel", "tcg,one-insn-per-tb=on"] if not single else ["-accel", "tcg"]
     logging = [*single, *accelerator, "-d", LOG, "-D", log] if log else ["-accel", "tcg"]
     machine = ["-M", "virt", "-cpu", cpu(), "-m", str(layout.RAM_SIZE >> 20), "-bios", "none", "-kernel", str(elf)]
+    # A machine that could have two harts makes QEMU use real atomics, whose faults are store faults as they should be.
+    machine += ["-smp", "1,maxcpus=2"]
     return [QEMU, *machine, "-display", "none", "-monitor", "none", "-serial", "none", *logging, *more]

@@ -9,7 +9,7 @@ import pytest
 from tests.lockstep import compare
 from tests.lockstep.generator import Generator, Keep, Program, Shape
 from tests.lockstep.minimise import minimise
-from tests.lockstep.run import run, stand_in
+from tests.lockstep.run import STAND_IN_TICKS, run, stand_in
 
 SIZE = 96
 RD_VALUE, PC, CAUSE, TVAL, RD, TRAP = 32, 16, 64, 72, 84, 86
@@ -18,7 +18,7 @@ SMALL = Shape(phases=4, segments=20, interrupts=False)
 
 @pytest.mark.parametrize("interrupts", [False, True])
 def test_qemu_agrees_with_itself_wherever_interrupts_come(interrupts: bool, tmp_path: Path) -> None:
-    outcome = run(3, Shape(phases=5, interrupts=interrupts), Keep(), stand_in, tmp_path)
+    outcome = run(3, Shape(phases=5, interrupts=interrupts, ticks=STAND_IN_TICKS), Keep(), stand_in, tmp_path)
     assert outcome.result.equal, outcome.result.report
     assert outcome.result.instructions > 5000
     assert (outcome.result.interrupts > 10) == interrupts

@@ -188,7 +188,7 @@ def test_interrupts_reach_the_core_through_the_plic() -> None:
         for source, (port, bit) in lines.items():
             await bench.write(ctx, reg(memory_map.PLIC, plic.Registers.priority, source - 1), 1)
             ctx.set(port, 1 << bit)
-            await ctx.tick().repeat(10)
+            await ctx.tick().repeat(30)
             assert ctx.get(core.external_interrupt_s), source.name
             assert not ctx.get(core.external_interrupt_m)
             ctx.set(port, 0)

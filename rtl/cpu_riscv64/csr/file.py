@@ -53,8 +53,10 @@ class CsrFile(wiring.Component):
 
     Members
     -------
+    prepare, prepare_address : In(1), In(12)
+        An instruction (of any kind) enters M at this clock edge, and its CSR field.
     access : In(1)
-        A CSR instruction is in M. The outputs of this group are 0 without it.
+        A CSR instruction is in M. Without it `illegal`, `flush` and the PMP outputs are 0, `read_data` is anything.
     address, op, operand : In(12), In(CsrOp), In(64)
         The instruction: its CSR, what it does, and rs1's value or the immediate.
     commit : In(1)
@@ -101,6 +103,8 @@ class CsrFile(wiring.Component):
         self._config = config
         super().__init__(
             {
+                "prepare": In(1),
+                "prepare_address": In(12),
                 "access": In(1),
                 "address": In(12),
                 "op": In(CsrOp),
@@ -187,11 +191,13 @@ class CsrFile(wiring.Component):
         machine, user = self.privilege == Privilege.MACHINE, self.privilege == Privilege.USER
         number = self.address[:5]
         writes, allowed, old = Signal(), Signal(), Signal(64)
+        place_read = Signal(6)  # still where nothing is accessed: that is cheap to simulate
         m.d.comb += [
-            decoder.access.eq(self.access),
-            decoder.address.eq(self.address),
+            decoder.enable.eq(self.prepare),
+            decoder.address.eq(self.prepare_address),
+            place_read.eq(Mux(self.access, decoded.place, 0)),
             counters.number.eq(number),
-            old.eq(select(decoded.place, {place[c.name]: self._value(c, registers, views, counters) for c in table})),
+            old.eq(select(place_read, {place[c.name]: self._value(c, registers, views, counters) for c in table})),
             writes.eq(self.op != CsrOp.READ),
         ]
         with m.Switch(decoded.check):
@@ -208,8 +214,8 @@ class CsrFile(wiring.Component):
         m.d.comb += [
             self.illegal.eq(self.access & (~exists | ~allowed | writes & (self.address[10:12] == 3))),
             self.read_data.eq(old),
-            self.flush.eq(writes & decoded.flush),
-            self.pmp_select.eq(decoded.pmp),
+            self.flush.eq(self.access & writes & decoded.flush),
+            self.pmp_select.eq(self.access & decoded.pmp),
         ]
 
         # --- the write -------------------------------------------------------------------------------------------
@@ -221,7 +227,7 @@ class CsrFile(wiring.Component):
         write = Signal()
         m.d.comb += [
             new.eq(modified(old, self.operand)),
-            write.eq(self.commit & writes & ~self.illegal),
+            write.eq(self.access & self.commit & writes & ~self.illegal),
             counters.write_data.eq(new),
             counters.retire.eq(self.retire),
             counters.events.eq(self.events),
@@ -231,7 +237,7 @@ class CsrFile(wiring.Component):
             self.pmp_written.eq(write & self.pmp_select),
         ]
         with m.If(write):
-            with m.Switch(decoded.place):
+            with m.Switch(Mux(write, decoded.place, 0)):
                 for csr in {place[c.name]: c for c in reversed(table)}.values():
                     if csr.source in (Source.CONSTANT, Source.PMP):
                         continue

@@ -371,6 +371,8 @@ class MemoryUnit(wiring.Component):
                     refuse(access_fault)
                 with m.If(store_waits & (stores.head_address[6:] == transfers.beat_line)):
                     m.d.comb += stores.pop.eq(1)  # DRAM answered for this address before; nobody is left to tell
+        just_filled = Signal()
+        m.d.sync += just_filled.eq(transfers.filled)
         streams_access = Signal()
         m.d.comb += [streams.access.eq(streams_access), streams.line.eq(line)]
 
@@ -514,8 +516,9 @@ class MemoryUnit(wiring.Component):
                     hit_dirty.eq((arrays.dirty_ways & arrays.hit_ways).any()),
                 ]
                 m.next = "Ready"
-                # a fill ends in this very cycle: its tag takes the write port, look again
-                with m.If(~transfers.filled):
+                # a fill ends in this very cycle: its tag takes the write port, look again; so too where it ended in the
+                # cycle of the lookup, which read the tag as it was before
+                with m.If(~transfers.filled & ~just_filled):
                     with m.If(is_probe):
                         with m.If(arrays.hit & (hit_dirty | flush)):
                             m.d.sync += [

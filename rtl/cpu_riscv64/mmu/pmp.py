@@ -7,7 +7,7 @@ All checks lie within one 4 KiB page. An entry that covers the range whole decid
 fails an access, and makes a page `partial`, so that each access to that page is checked by itself.
 """
 
-from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -82,10 +82,13 @@ class Pmp(wiring.Component):
     """PMP registers and checker.
 
     A check takes one cycle for each entry up to the first that matches, or up to the last that is not OFF; one cycle
-    at least. After a write the caller must flush both TLBs with `all_spaces`, and drop walks that began before it.
+    at least. The first check after a pmpcfg write that nothing matches goes through all entries.
+
+    After a write the caller must flush both TLBs with `all_spaces`, and drop walks that began before it.
 
     WARL: bits 6:5 of a pmpcfg byte and 63:54 of pmpaddr read as zero; R=0 with W=1 (reserved) is stored as written and
-    then allows stores but no loads, as in QEMU 7.2. Entries that are not there read as zero.
+    then allows stores but no loads, as in QEMU 7.2. Entries that are not there read as zero. Reset sets pmpcfg to 0 and
+    leaves pmpaddr (Privileged 3.7 asks for no more).
 
     Parameters
     ----------
@@ -128,74 +131,64 @@ class Pmp(wiring.Component):
         index_bits = (entries - 1).bit_length()
 
         # --- registers ---
-        # Configurations are kept as whole registers (8 entries each): a byte is picked by a shift, not by a wide mux.
-        registers = [Signal(64, name=f"pmpcfg{2 * number}") for number in range(entries // 8)]
-
-        def entry_config(index: Signal, name: str) -> data.View:
-            """The configuration of the entry that `index` names."""
-            result = Signal(EntryConfig, name=name)
-            half = index[3] if entries > 8 else 0
-            register = Mux(half, registers[-1], registers[0]) if entries > 8 else registers[0]
-            m.d.comb += result.as_value().eq(register.word_select(index[:3], 8))
-            return result
-
         m.submodules.addresses = addresses = Memory(shape=ADDRESS_BITS, depth=entries, init=[])
-        csr_address = addresses.read_port(domain="comb")
-        checked_address = addresses.read_port(domain="comb")
-        address_write = addresses.write_port()
+        m.submodules.configs = configs = Memory(shape=64, depth=entries // 8, init=[])
+        address_write, config_write = addresses.write_port(), configs.write_port(granularity=8)
+        written = Signal(entries // 8)  # since reset; a pmpcfg that was not reads as 0
 
-        csr_entry = Signal(index_bits)
-        next_entry = Signal(index_bits)
+        def configs_of(entry: Value, name: str) -> Signal:
+            """The pmpcfg register of an entry."""
+            port = configs.read_port(domain="comb")
+            word = Signal(64, name=name)
+            m.d.comb += [
+                port.addr.eq(entry[3:]),
+                word.eq(Mux(written.bit_select(entry[3:], 1), port.data, 0)),
+            ]
+            return word
+
+        def config_of(entry: Value, word: Value) -> data.View:
+            """An entry's byte of its pmpcfg register."""
+            return EntryConfig(word.word_select(entry[:3], 8))
+
         is_address = (self.address[4:] == CSR_PMPADDR0 >> 4) & (self.address[:4] < entries)
-        written_config = entry_config(csr_entry, "written_config")
-        following_config = entry_config(next_entry, "following_config")
-        # Reset leaves pmpaddr unspecified, but what software reads must not depend on what ran before.
-        known = Signal(entries)
-        m.d.comb += [
-            csr_entry.eq(self.address[:index_bits]),
-            next_entry.eq(csr_entry + 1),
-            csr_address.addr.eq(csr_entry),
-            address_write.addr.eq(csr_entry),
-            address_write.data.eq(self.write_data),
-        ]
-        guards_previous = (
-            following_config.locked & (following_config.matching == Matching.TOR) & (csr_entry != entries - 1)
+        is_config = (self.address == CSR_PMPCFG0) | ((self.address == CSR_PMPCFG2) & (entries > 8))
+        entry = self.address[:index_bits]
+        following = (entry + 1)[:index_bits]
+        accessed = Signal(index_bits)
+        m.d.comb += accessed.eq(Mux(is_address, entry, Cat(Const(0, 3), self.address[1])))
+        old = configs_of(accessed, "old")
+        entry_config = config_of(entry, old)
+        following_config = config_of(following, configs_of(following, "following_configs"))
+        # A locked TOR entry locks the address below it, too.
+        address_locked = entry_config.locked | (
+            following_config.locked & (following_config.matching == Matching.TOR) & (entry != entries - 1)
         )
+        csr_address = addresses.read_port(domain="comb")
+        m.d.comb += [
+            csr_address.addr.eq(entry),
+            address_write.addr.eq(entry),
+            address_write.data.eq(self.write_data),
+            address_write.en.eq(self.select & self.write & is_address & ~address_locked),
+            config_write.addr.eq(accessed[3:]),
+            config_write.data.eq(self.write_data & 0x9F9F_9F9F_9F9F_9F9F),
+        ]
         with m.If(self.select & is_address):
-            m.d.comb += self.read_data.eq(Mux(known.bit_select(csr_entry, 1), csr_address.data, 0))
-            with m.If(self.write & ~written_config.locked & ~guards_previous):
-                m.d.comb += address_write.en.eq(1)
-                m.d.sync += known.bit_select(csr_entry, 1).eq(1)
-        for number, register in enumerate(registers):
-            with m.If(self.select & (self.address == CSR_PMPCFG0 + 2 * number)):
-                m.d.comb += self.read_data.eq(register)
-                with m.If(self.write):
-                    for byte in range(8):
-                        stored = EntryConfig(register.word_select(byte, 8))
-                        written = EntryConfig(self.write_data.word_select(byte, 8))
-                        with m.If(~stored.locked):
-                            m.d.sync += [
-                                stored.read.eq(written.read),
-                                stored.write.eq(written.write),
-                                stored.execute.eq(written.execute),
-                                stored.matching.eq(written.matching),
-                                stored.locked.eq(written.locked),
-                            ]
+            m.d.comb += self.read_data.eq(csr_address.data)
+        with m.If(self.select & is_config):
+            m.d.comb += self.read_data.eq(old)
 
         # --- checker ---
         index = Signal(index_bits)
-        active = Signal(entries)  # entries that are not OFF
-        m.d.comb += active.eq(
-            Cat(
-                EntryConfig(register.word_select(byte, 8)).matching != Matching.OFF
-                for register in registers
-                for byte in range(8)
-            )
-        )
-        config = entry_config(index, "checked_config")
+        # No entry after `final` is in use. That is learnt by going through all of them, once after every change.
+        final = Signal(index_bits)
+        last_used = Signal(index_bits)
+        with m.If(self.select & self.write & is_config):
+            m.d.comb += config_write.en.eq(Cat(~old[8 * byte + 7] for byte in range(8)))
+            m.d.sync += written.bit_select(accessed[3:], 1).eq(1)
+        checked_address = addresses.read_port(domain="comb")
         m.d.comb += checked_address.addr.eq(index)
-        address = Signal(ADDRESS_BITS)
-        m.d.comb += address.eq(Mux(known.bit_select(index, 1), checked_address.data, 0))
+        address = checked_address.data
+        config = config_of(index, configs_of(index, "checked_configs"))
 
         # All in units of 4 bytes. Both ends share the page, so only their offsets need two comparators.
         offset_bits = PAGE_BITS - GRAIN_BITS
@@ -241,8 +234,6 @@ class Pmp(wiring.Component):
                 ]
         matches_all = first_inside & last_inside
         matches_any = first_inside | last_inside | within
-        more = Signal()
-        m.d.comb += more.eq((active >> index)[1:].any())
 
         with m.If(matches_any):
             bypass = machine & ~config.locked
@@ -253,7 +244,7 @@ class Pmp(wiring.Component):
                 check.execute.eq(matches_all & (config.execute | bypass)),
                 check.partial.eq(~matches_all),
             ]
-        with m.Elif(~more):
+        with m.Elif(index == final):
             m.d.comb += [
                 check.done.eq(check.valid),
                 check.read.eq(machine),
@@ -267,7 +258,21 @@ class Pmp(wiring.Component):
                 last_below_previous.eq(last_below),
                 previous_offset.eq(address_offset),
             ]
+            with m.If(config.matching != Matching.OFF):
+                m.d.sync += last_used.eq(index)
             with m.If(check.done):
-                m.d.sync += [index.eq(0), first_below_previous.eq(0), last_below_previous.eq(0), previous_offset.eq(0)]
+                m.d.sync += [index.eq(0), first_below_previous.eq(0), last_below_previous.eq(0), last_used.eq(0)]
+                with m.If(~matches_any):
+                    m.d.sync += final.eq(Mux(config.matching != Matching.OFF, index, last_used))
+
+        # A write restarts a check that is under way: what it has seen is no longer so.
+        with m.If(self.select & self.write):
+            m.d.sync += [
+                final.eq(entries - 1),
+                index.eq(0),
+                first_below_previous.eq(0),
+                last_below_previous.eq(0),
+                last_used.eq(0),
+            ]
 
         return m

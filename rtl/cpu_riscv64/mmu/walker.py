@@ -32,6 +32,7 @@ LEVELS = 3
 LEVEL_BITS = 9
 PTE_BITS = 3  # log2 of its bytes
 DRAM_BASE = 0x8000_0000
+BARE_PTE = 0xDF  # all rights, A, D, U: what a bare translation behaves like
 # Where instructions may come from beside DRAM: boot ROM and flash.
 FETCH_REGIONS = ((0x1000, 0x1_0000), (0x2000_0000, 0x2400_0000))
 
@@ -100,25 +101,33 @@ class Walker(wiring.Component):
         memory, check = self.memory, self.check
         ppn_width = config.ppn_width
 
-        request = Signal(walk_request_layout())
-        context = request.context
-        va = request.va
-        machine = context.privilege == Privilege.MACHINE
-        user = context.privilege == Privilege.USER
+        # --- the walk's registers: the request, taken apart, and how far it has got ---
+        va = Signal(64)
+        access = Signal(Access)
+        privilege = Signal(Privilege)
         translated = Signal()
-        m.d.comb += translated.eq(~machine & context.sv39)
-        fetch, load, store = (request.access == access for access in (Access.FETCH, Access.LOAD, Access.STORE))
+        asid = Signal(16)
+        supervisor_user_memory = Signal()  # SUM
+        make_executable_readable = Signal()  # MXR
+        length = Signal(4)
+        fetch, load, store = (access == kind for kind in (Access.FETCH, Access.LOAD, Access.STORE))
 
         table = Signal(44)  # PPN of the current table, later of the page
         level = Signal(range(LEVELS))
         pte = Signal(PageTableEntry)
-        is_global = Signal()  # of any level so far
+        is_global = Signal()  # by a pointer PTE, or bare
         superpage = Signal()
         pte_checked = Signal()  # PMP has answered on this PTE
         pte_allowed = Signal()
         pte_writable = Signal()
         pte_read = Signal()  # the memory has answered
         pte_error = Signal()
+        mixed = Signal()
+        fault = Signal()
+        page_fault = Signal()
+        read, write, execute, execute_readable = (
+            Signal(name=name) for name in ("read", "write", "execute", "execute_readable")
+        )
 
         def is_dram(ppn: Value) -> Value:
             return (ppn >= DRAM_BASE >> PAGE_BITS) & (ppn < self.ram_end[PAGE_BITS:])
@@ -146,12 +155,6 @@ class Walker(wiring.Component):
         # It reads the registers of the walk, which stay as they are until the next request.
         response = self.response.payload
         entry = response.entry
-        fault = Signal()
-        page_fault = Signal()
-        mixed = Signal()
-        read, write, execute, execute_readable = (
-            Signal(name=name) for name in ("read", "write", "execute", "execute_readable")
-        )
         with m.If(fetch):
             m.d.comb += response.cause.eq(Mux(page_fault, Cause.FETCH_PAGE.value, Cause.FETCH_ACCESS.value))
         with m.Elif(load):
@@ -162,11 +165,15 @@ class Walker(wiring.Component):
             response.fault.eq(fault),
             entry.valid.eq(~fault),
             entry.space.eq(
-                Mux(machine, Space.BARE_M.value, Mux(translated, Space.TRANSLATED.value, Space.BARE_SU.value))
+                Mux(
+                    translated,
+                    Space.TRANSLATED.value,
+                    Mux(privilege == Privilege.MACHINE, Space.BARE_M.value, Space.BARE_SU.value),
+                )
             ),
             entry.vpn.eq(vpn),
-            entry.asid.eq(context.asid),
-            entry.is_global.eq(is_global),
+            entry.asid.eq(asid),
+            entry.is_global.eq(is_global | pte.is_global),
             entry.superpage.eq(superpage),
             entry.ppn.eq(ppn),
             entry.user.eq(pte.user),
@@ -183,57 +190,51 @@ class Walker(wiring.Component):
             m.d.sync += [fault.eq(1), page_fault.eq(page)]
             m.next = "Answer"
 
-        # --- what the leaf PTE allows (step 5), and whether it must change (step 7) ---
+        # --- what the PTE says (steps 3 to 6), and whether it must change (step 7) ---
         leaf = pte.read | pte.write | pte.execute
         malformed = ~pte.valid | (pte.write & ~pte.read) | pte.reserved.any()
-        pointer_malformed = pte.user | pte.accessed | pte.dirty
-        readable = pte.read | (context.mxr & pte.execute)
-        permitted = (
-            Mux(user, pte.user, ~pte.user | (context.sum & ~fetch))
-            & ~(fetch & ~pte.execute)
-            & ~(load & ~readable)
-            & ~(store & ~pte.write)
+        pointer_malformed = pte.user | pte.accessed | pte.dirty | (level == 0)
+        user_permitted = Mux(privilege == Privilege.USER, pte.user, ~pte.user | (supervisor_user_memory & ~fetch))
+        access_permitted = Signal()
+        with m.Switch(access):
+            with m.Case(Access.FETCH):
+                m.d.comb += access_permitted.eq(pte.execute)
+            with m.Case(Access.LOAD):
+                m.d.comb += access_permitted.eq(pte.read | (make_executable_readable & pte.execute))
+            with m.Default():
+                m.d.comb += access_permitted.eq(pte.write)
+        misaligned = ((level >= 1) & pte.ppn[:LEVEL_BITS].any()) | (
+            (level >= 2) & pte.ppn[LEVEL_BITS : 2 * LEVEL_BITS].any()
         )
-        misaligned = ((level == 1) & pte.ppn[:LEVEL_BITS].any()) | ((level == 2) & pte.ppn[: 2 * LEVEL_BITS].any())
+        pte_faults = Signal()
+        m.d.comb += pte_faults.eq(
+            malformed | Mux(leaf, ~user_permitted | ~access_permitted | misaligned, pointer_malformed)
+        )
         sets_dirty = store & ~pte.dirty
         updates = ~pte.accessed | sets_dirty
+        m.d.comb += memory.bits.eq(Cat(Const(0, 6), 1, sets_dirty))
         # A superpage's low PPN bits come from the address: this TLB entry is a 4 KiB fragment of it.
-        page = Signal(44)
-        m.d.comb += page.eq(
+        next_table = Signal(44)  # or the page
+        m.d.comb += next_table.eq(
             Cat(
-                Mux(level >= 1, vpn[:LEVEL_BITS], pte.ppn[:LEVEL_BITS]),
-                Mux(level >= 2, vpn[LEVEL_BITS : 2 * LEVEL_BITS], pte.ppn[LEVEL_BITS : 2 * LEVEL_BITS]),
+                Mux(leaf & (level >= 1), vpn[:LEVEL_BITS], pte.ppn[:LEVEL_BITS]),
+                Mux(leaf & (level >= 2), vpn[LEVEL_BITS : 2 * LEVEL_BITS], pte.ppn[LEVEL_BITS : 2 * LEVEL_BITS]),
                 pte.ppn[2 * LEVEL_BITS :],
             )
         )
-        m.d.comb += [
-            memory.bits.eq(Cat(Const(0, 6), 1, sets_dirty)),
-        ]
-
-        def take_page(dirty: Value) -> None:
-            m.d.sync += [
-                table.eq(page),
-                superpage.eq(level != 0),
-                pte.dirty.eq(dirty),
-            ]
-            m.next = "Check the page"
-
-        # --- what PMP and PMA say of the page ---
-        readable_page = Signal()
-        writable_page = Signal()
-        executable_page = Signal()
-        read_through_execute = Signal()
-        m.d.comb += [
-            readable_page.eq(pte.read & check.read),
-            read_through_execute.eq(pte.execute & check.read),
-            writable_page.eq(pte.write & pte.dirty & check.write),
-            executable_page.eq(pte.execute & check.execute & may_fetch),
-        ]
-        allowed = (
-            (fetch & executable_page)
-            | (load & (readable_page | (context.mxr & read_through_execute)))
-            | (store & writable_page)
-        )
+        # --- what PMP and PMA say of the page; a store has D set by now ---
+        readable_page = pte.read & check.read
+        writable_page = pte.write & (pte.dirty | store) & check.write
+        executable_page = pte.execute & check.execute & may_fetch
+        read_through_execute = pte.execute & check.read
+        allowed = Signal()
+        with m.Switch(access):
+            with m.Case(Access.FETCH):
+                m.d.comb += allowed.eq(check.execute & may_fetch)
+            with m.Case(Access.LOAD):
+                m.d.comb += allowed.eq(check.read)
+            with m.Default():
+                m.d.comb += allowed.eq(check.write)
 
         def finish() -> None:
             """PMP has decided on all bytes that were asked about."""
@@ -251,28 +252,37 @@ class Walker(wiring.Component):
             with m.State("Idle"):
                 m.d.comb += self.request.ready.eq(1)
                 with m.If(self.request.valid):
-                    m.d.sync += request.eq(self.request.payload)
-                    m.next = "Begin"
+                    request = self.request.payload
+                    context = request.context
+                    begins_translated = context.sv39 & (context.privilege != Privilege.MACHINE)
+                    m.d.sync += [
+                        va.eq(request.va),
+                        access.eq(request.access),
+                        privilege.eq(context.privilege),
+                        translated.eq(begins_translated),
+                        asid.eq(context.asid),
+                        supervisor_user_memory.eq(context.sum),
+                        make_executable_readable.eq(context.mxr),
+                        length.eq(request.length),
+                        table.eq(Mux(begins_translated, context.root, request.va[PAGE_BITS : PAGE_BITS + 44])),
+                        level.eq(LEVELS - 1),
+                        pte.as_value().eq(BARE_PTE),
+                        is_global.eq(~begins_translated),
+                        superpage.eq(0),
+                        pte_checked.eq(0),
+                        pte_read.eq(0),
+                        mixed.eq(0),
+                        fault.eq(0),
+                    ]
+                    m.next = "Look at the address"
 
-            with m.State("Begin"):
-                # Bare: as if a PTE had allowed everything.
-                m.d.sync += [
-                    fault.eq(0),
-                    mixed.eq(0),
-                    level.eq(LEVELS - 1),
-                    is_global.eq(~translated),
-                    superpage.eq(0),
-                    pte_checked.eq(0),
-                    pte_read.eq(0),
-                ]
+            with m.State("Look at the address"):
                 with m.If(translated):
                     upper = va[PAGE_BITS + LEVELS * LEVEL_BITS - 1 :]
-                    m.d.sync += table.eq(context.root)
                     m.next = "Read a PTE"
                     with m.If(upper.any() & ~upper.all()):
                         fail(page=True)
                 with m.Else():
-                    m.d.sync += [table.eq(va[PAGE_BITS : PAGE_BITS + 44]), pte.as_value().eq(0xDF)]
                     m.next = "Check the page"
                     with m.If(va[config.pa_width :].any()):
                         fail(page=False)
@@ -286,41 +296,38 @@ class Walker(wiring.Component):
                     check.privilege.eq(Privilege.SUPERVISOR),
                     memory.valid.eq(~pte_read & ~beyond & (in_dram | (pte_checked & pte_allowed))),
                 ]
-                with m.If(check.valid & check.done):
-                    m.d.sync += [pte_checked.eq(1), pte_allowed.eq(check.read), pte_writable.eq(check.write)]
+                with m.If(~pte_checked):
+                    m.d.sync += [pte_checked.eq(check.done), pte_allowed.eq(check.read), pte_writable.eq(check.write)]
                 with m.If(memory.valid & memory.done):
                     m.d.sync += [pte_read.eq(1), pte.eq(memory.data), pte_error.eq(memory.error)]
-                with m.If(beyond):
+                with m.If(beyond | (pte_checked & ~pte_allowed & ~in_dram)):
                     fail(page=False)
-                with m.Elif((pte_checked | (check.valid & check.done)) & (pte_read | (memory.valid & memory.done))):
+                with m.Elif((pte_checked | check.done) & (pte_read | memory.done)):
                     m.next = "Judge the PTE"
-                with m.Elif(pte_checked & ~pte_allowed & ~in_dram):
-                    fail(page=False)
 
             with m.State("Judge the PTE"):
-                # Steps 3 to 6; access faults of step 2 come first.
-                m.d.sync += [pte_checked.eq(0), pte_read.eq(0)]
+                # Access faults of step 2 come first.
+                m.d.sync += [
+                    pte_checked.eq(0),
+                    pte_read.eq(0),
+                    is_global.eq(is_global | (pte.is_global & ~leaf)),
+                ]
                 with m.If(~pte_allowed | pte_error):
                     fail(page=False)
-                with m.Elif(malformed):
+                with m.Elif(pte_faults):
                     fail(page=True)
-                with m.Elif(~leaf):
-                    m.d.sync += [table.eq(pte.ppn), level.eq(level - 1), is_global.eq(is_global | pte.is_global)]
-                    m.next = "Read a PTE"
-                    with m.If(pointer_malformed | (level == 0)):
-                        fail(page=True)
-                with m.Elif(~permitted | misaligned):
-                    fail(page=True)
-                with m.Elif(updates):
+                with m.Elif(leaf & updates):
                     m.next = "Set A and D"
                     with m.If(~pte_writable | ~in_dram):
                         fail(page=False)
                 with m.Else():
-                    m.d.sync += is_global.eq(is_global | pte.is_global)
-                    take_page(pte.dirty)
+                    m.d.sync += [table.eq(next_table), level.eq(level - 1), superpage.eq(level != 0)]
+                    m.next = "Read a PTE"
+                    with m.If(leaf):
+                        m.next = "Check the page"
 
             with m.State("Set A and D"):
-                # Step 7. If the PTE is no longer what was judged, judge it again.
+                # If the PTE is no longer what was judged, judge it again.
                 m.d.comb += [memory.valid.eq(1), memory.set_bits.eq(1)]
                 with m.If(memory.done):
                     with m.If(memory.error):
@@ -329,15 +336,15 @@ class Walker(wiring.Component):
                         m.d.sync += pte.eq(memory.data)
                         m.next = "Judge the PTE"
                     with m.Else():
-                        m.d.sync += is_global.eq(is_global | pte.is_global)
-                        take_page(pte.dirty | store)
+                        m.d.sync += [table.eq(next_table), superpage.eq(level != 0)]
+                        m.next = "Check the page"
 
             with m.State("Check the page"):
                 m.d.comb += [
                     check.valid.eq(~beyond),
                     check.first.eq(0),
                     check.last.eq((1 << PAGE_BITS) - 1),
-                    check.privilege.eq(context.privilege),
+                    check.privilege.eq(privilege),
                 ]
                 with m.If(beyond):
                     fail(page=False)
@@ -353,8 +360,8 @@ class Walker(wiring.Component):
                 m.d.comb += [
                     check.valid.eq(1),
                     check.first.eq(offset),
-                    check.last.eq(offset + request.length - 1),
-                    check.privilege.eq(context.privilege),
+                    check.last.eq(offset + length - 1),
+                    check.privilege.eq(privilege),
                 ]
                 with m.If(check.done):
                     finish()

@@ -299,13 +299,16 @@ class Comparison {
         return 1;
     }
 
-    // Drops a handler's records; `record` is then at `pc` again.
+    // Drops a handler's records; `record` is then at `pc` again, and the registers are as before.
     bool leave_out_handlers(Record &record, u64 pc) {
+        u64 y[32];
+        memcpy(y, x, sizeof y);
         for (long dropped = 0; record.interrupt && record.cause >> 63;) {
             interrupts++;
             since_reserved++;
             u64 cause = record.cause;
             do {
+                if (record.rd) y[record.rd] = record.rd_value;
                 if (++dropped > HANDLER_LIMIT || !read(record)) {
                     char what[100];
                     snprintf(what, sizeof what, "the handler of interrupt %lu did not come back to", (unsigned long)(cause & 0xff));
@@ -314,6 +317,13 @@ class Comparison {
                 }
             } while (record.pc != pc);
         }
+        for (int i = 1; i < 32; i++)
+            if (y[i] != x[i]) {
+                char what[64];
+                snprintf(what, sizeof what, "x%d is not restored by an interrupt's handler", i);
+                differ(what, y[i], x[i]);
+                return false;
+            }
         return true;
     }
 

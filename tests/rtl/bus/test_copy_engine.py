@@ -47,6 +47,7 @@ class TwoDevices(wiring.Component):
         wiring.connect(m, port.bus, wiring.flipped(self.bus))
         wiring.connect(m, port.probe, wiring.flipped(self.probe))
         self.interrupts = [first.interrupt, second.interrupt]
+        self.inner = {"first": first.bus, "second": second.bus, "port": port.device}
         return m
 
 
@@ -97,6 +98,8 @@ def build(rng, stall=0.0, slow=0.0, respond=lambda address: OKAY):
     memory.add_to(simulator)
     simulator.add_testbench(cache.run, background=True)
     add_checker(simulator, "bus", dut.bus)
+    for name, port in dut.inner.items():
+        add_checker(simulator, name, port)
     return simulator, dut, cache
 
 
@@ -111,10 +114,11 @@ def test_two_devices_copy_what_the_processor_wrote(seed):
         async def run(ctx):
             for _ in range(6):
                 length = rng.choice(lengths)
-                source = base + rng.randrange(0x400)
-                destination = base + 0x1000 + rng.randrange(0x80) * 8 + source % 8
+                # page boundaries lie in the middle of both
+                source = base + 0xE00 + rng.randrange(0x400)
+                destination = base + 0x4E00 + rng.randrange(0x80) * 8 + source % 8
                 for _ in range(8):
-                    cache_address = base + 8 * rng.randrange(0x200)
+                    cache_address = base + 0xE00 + 8 * rng.randrange(0x100) + rng.choice((0, 0x4000))
                     if cache_address & -64 != cache.held:
                         cache.store(cache_address, rng.getrandbits(64))
                 before = read_bytes(cache, destination - 16, 16), read_bytes(cache, destination + length, 16)

@@ -236,6 +236,63 @@ def test_a_stalled_subordinate_does_not_stop_the_others():
     simulator.run()
 
 
+def test_data_that_is_taken_before_its_address_stays_with_it():
+    """A subordinate may take write data first (A3.3.1); the grant stays until it has taken the address too."""
+    dut = soc_crossbar()
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    add_checker(simulator, "dram", dut.dram)
+
+    async def testbench(ctx):
+        for port, address in ((dut.dbus, 0x8000_0000), (dut.dma, 0x8000_1000)):
+            ctx.set(port.aw.payload, {"addr": address, "size": 3, "burst": 1})
+            ctx.set(port.aw.valid, 1)
+            ctx.set(port.w.payload, {"data": address, "strb": 0xFF, "last": 1})
+            ctx.set(port.w.valid, 1)
+        ctx.set(dut.dram.w.ready, 1)
+        taken = []
+        for cycle in range(12):
+            ctx.set(dut.dram.aw.ready, cycle % 4 == 3)
+            if ctx.get(dut.dram.aw.valid) and ctx.get(dut.dram.aw.ready):
+                taken.append(("address", ctx.get(dut.dram.aw.payload.addr)))
+            if ctx.get(dut.dram.w.valid):
+                taken.append(("data", ctx.get(dut.dram.w.payload.data)))
+            await ctx.tick()
+        kinds = [kind for kind, _ in taken]
+        assert kinds == ["data", "address"] * 3
+        assert all(taken[n][1] == taken[n + 1][1] for n in range(0, 6, 2))
+        assert taken[0][1] != taken[2][1]
+
+    simulator.add_testbench(testbench)
+    simulator.run()
+
+
+def test_no_more_transactions_are_outstanding_than_were_configured():
+    dut = Crossbar(
+        managers=[Manager("cpu")], windows=[Window(0x8000_0000, 0x1000, "dram")], addr_width=36, outstanding=3
+    )
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+
+    async def testbench(ctx):
+        ctx.set(dut.dram.ar.ready, 1)
+        ctx.set(dut.cpu.ar.payload.addr, 0x8000_0000)
+        ctx.set(dut.cpu.ar.valid, 1)
+        ctx.set(dut.cpu.r.ready, 1)
+        ctx.set(dut.dram.r.payload.last, 1)
+        accepted = []
+        for cycle in range(12):
+            # one ends in cycles 6 and 8
+            ctx.set(dut.dram.r.valid, cycle in (6, 8))
+            accepted.append(ctx.get(dut.cpu.ar.ready))
+            assert accepted[-1] == ctx.get(dut.dram.ar.valid)
+            await ctx.tick()
+        assert accepted == [1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0]
+
+    simulator.add_testbench(testbench)
+    simulator.run()
+
+
 def test_a_manager_reaches_only_what_it_was_given():
     dut = Crossbar(
         managers=[Manager("cpu"), Manager("dma", reaches=("dram",))],

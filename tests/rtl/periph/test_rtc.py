@@ -38,7 +38,7 @@ def test_time_starts_at_the_initial_time_and_counts_nanoseconds(clock_hz: int) -
             high = await read(ctx, rtc.bus, TIME_HIGH)
             elapsed = cycles * 10**9 // clock_hz
             assert abs((high << 32 | low) - START - elapsed) <= 2 * 10**9 // clock_hz + 1
-            await ctx.tick().repeat(8)
+            await ctx.tick().repeat(6)
             cycles += 10
 
     simulate(rtc, testbench)

@@ -54,10 +54,20 @@ class Bench:
         self.ctx, self.dut = ctx, dut
         self.model = CsrModel(hart_id=config.hart_id, asid_width=config.asid_width, hpm_counters=config.hpm_counters)
         self.number = 0
+        self.prepared: int | None = None
 
-    async def cycle(self, now: Cycle, *, check_all: bool = True) -> int:
-        """Runs one cycle; returns the value read."""
+    async def cycle(self, now: Cycle, *, check_all: bool = True, upcoming: int | None = None) -> int:
+        """Runs one cycle; returns the value read.
+
+        A CSR instruction must be announced in the cycle before: by `upcoming`, else a quiet cycle goes first.
+        """
         ctx, dut, model = self.ctx, self.dut, self.model
+        if now.csr and now.csr[0] != self.prepared:
+            await self.cycle(Cycle(lines=now.lines, time=now.time), check_all=False, upcoming=now.csr[0])
+        ctx.set(dut.prepare, upcoming is not None)
+        ctx.set(dut.prepare_address, random.getrandbits(12) if upcoming is None else upcoming)
+        if upcoming is not None:
+            self.prepared = upcoming
         address, op, operand, commit = now.csr or (random.getrandbits(12), READ, random.getrandbits(64), False)
         ctx.set(dut.access, now.csr is not None)
         ctx.set(dut.address, address)
@@ -161,26 +171,29 @@ def random_operand(rng):
     return rng.choice((0, MASK64, 0x8, 0xA, 8 << 60 | rng.getrandbits(60), 0xAAA, 0x222))
 
 
-def random_cycle(rng, model, time):
+def random_address(rng, model):
+    """Mostly CSRs that the mode may access and that matter, some that it may not access, some that do not exist."""
+    allowed = [a for a in sorted(EXISTING) if (a >> 8 & 3) <= model.privilege]
+    busy = [a for a in BUSY if (a >> 8 & 3) <= model.privilege]
+    where = rng.random()
+    if where < 0.5 and busy:
+        return rng.choice(busy)
+    if where < 0.85:
+        return rng.choice(allowed)
+    return rng.choice(sorted(EXISTING)) if where < 0.93 else rng.getrandbits(12)
+
+
+def random_cycle(rng, model, time, address):
+    """`address` is that of the instruction that enters M, if any."""
     now = Cycle(time=time, retire=rng.randrange(2), events=rng.getrandbits(12))
     for line in now.lines:
         now.lines[line] = rng.random() < 0.3
     kind = rng.random()
-    if kind < 0.7:
-        # mostly CSRs that the mode may access and that matter, some that it may not access, some that do not exist
-        allowed = [a for a in sorted(EXISTING) if (a >> 8 & 3) <= model.privilege]
-        busy = [a for a in BUSY if (a >> 8 & 3) <= model.privilege]
-        where = rng.random()
-        if where < 0.5 and busy:
-            address = rng.choice(busy)
-        elif where < 0.85:
-            address = rng.choice(allowed)
-        else:
-            address = rng.choice(sorted(EXISTING)) if where < 0.93 else rng.getrandbits(12)
-        op = rng.choice((READ, WRITE, WRITE, SET, CLEAR))
+    if address is not None and kind < 0.9:
         # a commit of an illegal access must not happen, and must do nothing if it does
+        op = rng.choice((READ, WRITE, WRITE, SET, CLEAR))
         now.csr = (address, op, random_operand(rng), rng.random() < 0.8)
-    elif kind < 0.77:
+    elif kind < 0.2:
         interrupt = rng.randrange(2)
         now.trap = (
             interrupt,
@@ -188,9 +201,9 @@ def random_cycle(rng, model, time):
             rng.getrandbits(64),
             rng.getrandbits(64),
         )
-    elif kind < 0.81 and model.privilege == M:
+    elif kind < 0.35 and model.privilege == M:
         now.mret = True
-    elif kind < 0.84 and model.privilege != U:
+    elif kind < 0.5 and model.privilege != U:
         now.sret = True
     return now
 
@@ -206,13 +219,13 @@ def test_random_instructions_traps_and_returns_match_the_model(config):
     rng = random.Random(seed)
 
     async def process(ctx, bench):
-        time, last_counter_write = 0, -9
+        time, last_counter_write, upcoming = 0, -9, None
         modes = Counter()
-        for n in range(4000):
+        for n in range(2500):
             time = rng.getrandbits(64) if rng.random() < 0.02 else (time + rng.randrange(3)) & MASK64
             if rng.random() < 0.05:
                 time = bench.model.regs[0x14D] + rng.randrange(-1, 2) & MASK64
-            now = random_cycle(rng, bench.model, time)
+            now = random_cycle(rng, bench.model, time, upcoming)
             if now.csr and 0xB00 <= now.csr[0] < 0xB20 and bench.model.writes(now):
                 if n - last_counter_write < 3:  # the pipeline refetches after each
                     now.csr = None
@@ -220,7 +233,8 @@ def test_random_instructions_traps_and_returns_match_the_model(config):
                     last_counter_write = n
             modes[bench.model.privilege, "trap" if now.trap else "other"] += 1
             modes[bench.model.privilege, bench.model.interrupt(now.lines) is not None] += 1
-            await bench.cycle(now)
+            upcoming = random_address(rng, bench.model) if rng.random() < 0.7 else None
+            await bench.cycle(now, upcoming=upcoming)
         assert all(modes[m, what] for m in (M, S, U) for what in ("trap", "other", True, False)), modes
 
     run(config, process)
@@ -248,7 +262,10 @@ def test_an_address_that_is_not_in_the_table_is_illegal_in_every_mode():
                 await bench.cycle(Cycle(mret=True))
             ctx.set(dut.mret, 0)
             ctx.set(dut.access, 1)
+            ctx.set(dut.prepare, 1)
             for address in range(4096):
+                ctx.set(dut.prepare_address, address)
+                await ctx.tick()
                 ctx.set(dut.address, address)
                 await ctx.delay(1e-9)
                 assert ctx.get(dut.illegal) == bench.model.illegal(address, READ), hex(address)
@@ -261,6 +278,9 @@ def test_without_pmp_entries_there_are_no_pmp_csrs():
     async def process(ctx, bench):
         ctx.set(bench.dut.access, 1)
         for address in sorted(PMP):
+            ctx.set(bench.dut.prepare, 1)
+            ctx.set(bench.dut.prepare_address, address)
+            await ctx.tick()
             ctx.set(bench.dut.address, address)
             await ctx.delay(1e-8)
             assert ctx.get(bench.dut.illegal) == 1

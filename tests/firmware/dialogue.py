@@ -1,0 +1,115 @@
+"""Talks to U-Boot's prompt, on QEMU and on the SoC, and gives what the console said.
+
+A transcript is never stored: both sides run now, with the same images, and must say the same up to the differences
+that `normalised` names, each with its reason.
+"""
+
+import os
+import re
+import select
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lockstep.reference import QEMU, cpu
+
+PROMPT = b"=> "
+RAM_BYTES = 128 << 20
+COMMANDS = ("bdinfo", "sbi", "md 80200000 40", "crc32 80200000 40000", "pci", "printenv bootdelay")
+QEMU_SECONDS = 60
+SOC_CYCLES = 120_000_000
+"""Far more than U-Boot needs to its prompt, or for any of the commands."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """M-mode firmware (fw_dynamic, raw) and U-Boot for supervisor mode (raw)."""
+
+    bios: Path
+    kernel: Path
+
+    def missing(self) -> str | None:
+        for path in (self.bios, self.kernel):
+            if not path.exists():
+                return str(path)
+        return None
+
+
+DEBIAN_12 = Images(
+    Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"),
+    Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"),
+)
+
+
+def on_qemu(images: Images, commands: Sequence[str] = COMMANDS) -> str:
+    """QEMU's console, with no devices but those every `virt` has."""
+    line = [QEMU, "-M", "virt", "-cpu", cpu(), "-m", f"{RAM_BYTES >> 20}M", "-nodefaults", "-display", "none"]
+    line += ["-serial", "stdio", "-bios", str(images.bios), "-kernel", str(images.kernel)]
+    process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdin and process.stdout
+    output, deadline = bytearray(), time.monotonic() + QEMU_SECONDS
+
+    def until_prompt(start: int) -> None:
+        while not output[start:].endswith(PROMPT):
+            if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise AssertionError(f"QEMU gives no prompt in {QEMU_SECONDS} s:\n{output.decode(errors='replace')}")
+            output.extend(os.read(process.stdout.fileno(), 1 << 16))
+
+    try:
+        until_prompt(0)
+        for command in commands:
+            start = len(output)
+            process.stdin.write(command.encode() + b"\n")
+            process.stdin.flush()
+            until_prompt(start)
+    finally:
+        process.kill()
+        process.wait()
+    return output.decode()
+
+
+def on_soc(images: Images, commands: Sequence[str] = COMMANDS) -> str:
+    """The SoC's console."""
+    from rtl.soc import SocConfig
+    from sim.machine import Machine, Reason
+
+    with Machine(SocConfig(ram_bytes=RAM_BYTES)) as machine:
+        machine.load_virt(bios=images.bios, kernel=images.kernel)
+        for command in (None, *commands):
+            if command is not None:
+                machine.console.write(command.encode() + b"\n")
+            outcome = machine.run(until=b"\n" + PROMPT, cycles=SOC_CYCLES)
+            if outcome.reason is not Reason.TEXT:
+                said = machine.console.output.decode(errors="replace")
+                raise AssertionError(
+                    f"no prompt after {command or 'reset'} ({outcome.reason.value}, {machine.where()}):\n{said}"
+                )
+        return machine.console.output.decode()
+
+
+DIFFERENCES: tuple[tuple[str, str, str], ...] = (
+    (r"^(Core: +)\d+ devices, \d+ uclasses", r"\1N devices", "virtio-mmio and fw_cfg are QEMU's own, not in the SoC"),
+    (
+        r"^(Working FDT set to ).*",
+        r"\1X",
+        "U-Boot puts the tree below itself: the address follows from the tree's size",
+    ),
+    (r"^((fdt_blob|new_fdt|fdt_size) += ).*", r"\1X", "the tree has no nodes for devices that are not there"),
+    (
+        r"^( (reserved)\[\d+\]).*",
+        r"\1 X",
+        "the tree and the heap above it are reserved; their addresses follow its size",
+    ),
+    (r"^(Domain0 Next Arg1 +: ).*", r"\1X", "where the tree was put"),
+    (r"^(U-Boot .*)$", r"\1", "the same image on both sides"),
+)
+
+
+def normalised(transcript: str) -> list[str]:
+    """Lines of a transcript, without what may differ."""
+    lines = transcript.replace("\r", "").replace("\b", "").split("\n")
+    for pattern, replacement, _ in DIFFERENCES:
+        lines = [re.sub(pattern, replacement, line) for line in lines]
+    return [line.rstrip() for line in lines]
