@@ -1,8 +1,8 @@
 """Executes loads, stores and atomics in the M stage, and serves everyone else who needs the data cache.
 
 The fast way is one cycle: a load that hits and meets no store to its bytes, or a store whose page is known. Whatever
-is not fast is done by the sequencer, which takes the arrays' read port (`busy_port`: no memory
-instruction may leave X), does one step, and lets the lookup be repeated. So every condition is decided in one place, from one lookup:
+is not fast is done by the sequencer, which takes the arrays' read port (`busy_port`: no memory instruction may leave
+X), does one step, and lets the lookup be repeated. So every condition is decided in one place, from one lookup:
 
     no translation        walk, then repeat with the walker's answer (`known`)
     line not here         fetch it, then repeat
