@@ -1,7 +1,7 @@
 """Runs the compiler, through a cache that is keyed by content and trusts nothing it finds.
 
-A key is the SHA-256 of everything that decides the output: C text, runtime headers, flags, compiler version. An entry is
-a file and its own SHA-256; an entry whose content does not match is built again.
+A key is the SHA-256 of everything that decides the output: C text, runtime headers, flags, compiler version. An entry
+is a file and its own SHA-256; an entry whose content does not match is built again.
 """
 
 import hashlib
@@ -23,10 +23,14 @@ from kernel.lang.errors import ROOT
 from kernel.lang.program import Program, compile_program
 
 HERE = Path(__file__).parent
-COMMON_FLAGS = ("-std=gnu11", "-Wall", "-Wextra", "-g", "-fno-strict-aliasing", "-fno-sanitize=all")
+COMMON_FLAGS = ("-std=gnu11", "-Wall", "-Wextra", "-g", "-fno-strict-aliasing")
+# Not together with a -fsanitize: zig lets the "no" win, wherever it stands.
+PLAIN_FLAGS = ("-fno-sanitize=all",)
 FREESTANDING_FLAGS = (
+    *PLAIN_FLAGS,
     "-ffreestanding",
     "-fno-asynchronous-unwind-tables",
+    "-fno-unwind-tables",
     "-fno-stack-protector",
     "-fstack-size-section",
     "-ffunction-sections",
@@ -59,7 +63,9 @@ TARGETS = {
             "-mcmodel=kernel",
         ),
     ),
-    "aarch64": Target("aarch64", ("-target", "aarch64-freestanding-none", "-mgeneral-regs-only")),
+    # No vector registers (zig takes features from -mcpu only, and ignores -mgeneral-regs-only). Unaligned accesses
+    # fault while the MMU is off, and the boot code is compiled like the rest.
+    "aarch64": Target("aarch64", ("-target", "aarch64-freestanding-none", "-mcpu=generic+strict_align-fp_armv8-neon")),
 }
 
 
@@ -119,12 +125,13 @@ def _intact(path: Path, check: Path) -> bool:
         return False
 
 
-def run_compiler(arguments: Sequence[str], *, warnings_are_errors: bool = True) -> None:
-    """`zig cc ...`; anything it says is an error, since generated C must not even warn."""
+def run_zig(arguments: Sequence[str]) -> None:
+    """`zig cc ...` and its like; anything it says is an error, since generated C must not even warn."""
     zig, _ = compiler()
-    result = subprocess.run([zig, "cc", *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
-    if result.returncode or (warnings_are_errors and result.stderr.strip()):
-        raise ToolError(f"zig cc failed ({result.returncode}): {' '.join(arguments)}\n{result.stdout}{result.stderr}")
+    result = subprocess.run([zig, *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
+    if result.returncode or result.stderr.strip():
+        command = " ".join(["zig", *arguments])
+        raise ToolError(f"{command}: status {result.returncode}\n{result.stdout}{result.stderr}")
 
 
 def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[str] = ()) -> Path:
@@ -136,9 +143,21 @@ def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[st
         source.write_text(text)
         mode = ["-c"] if suffix == ".o" else list(link)
         prefix = f"-ffile-prefix-map={output.parent}=generated"
-        run_compiler([*flags, prefix, "-I", str(HERE), *mode, str(source), "-o", str(output)])
+        run_zig(["cc", *flags, prefix, "-I", str(HERE), *mode, str(source), "-o", str(output)])
 
     return cached([text, runtime, " ".join([*flags, *link]), compiler()[1]], suffix, make)
+
+
+def compile_assembly(text: str, arch: str) -> Path:
+    """Assembly text (with C's preprocessor) to an object; cached."""
+
+    def make(output: Path) -> None:
+        source = output.with_suffix(".S")
+        source.write_text(text)
+        run_zig(["cc", *target(arch).flags, f"-ffile-prefix-map={output.parent}=generated", "-c", str(source)]
+                     + ["-o", str(output)])  # fmt: skip
+
+    return cached([text, arch, compiler()[1]], ".S.o", make)
 
 
 @dataclass(frozen=True)
@@ -163,11 +182,10 @@ def build_object(roots: Sequence[Function], arch: str, *, optimize: str = "-O2",
     return made
 
 
-def link(objects: Sequence[Path], arch: str, output: Path, flags: Sequence[str] = ()) -> Path:
-    """Links objects, assembly (.S) and C files to a static executable; `flags` take e.g. `-Wl,-T,script`."""
-    names = [str(o) for o in objects]
-    static = ["-nostdlib", "-static", "-ffreestanding", "-Wl,--gc-sections"]
-    run_compiler([*target(arch).flags, *static, *flags, *names, "-o", str(output)])
+def link(inputs: Sequence[Path], arch: str, output: Path, flags: Sequence[str] = ()) -> Path:
+    """Links objects and assembly files (.S) to a static executable with lld; `flags` are lld's, e.g. `-T`, `script`."""
+    objects = [compile_assembly(p.read_text(), arch) if p.suffix == ".S" else p for p in inputs]
+    run_zig(["ld.lld", "-static", "--gc-sections", *flags, *map(str, objects), "-o", str(output)])
     return output
 
 
@@ -179,6 +197,8 @@ def build_native(program: Program, *, optimize: str = "-O1", sanitize: str = "")
         flags += ["-DKERNEL_UBSAN", "-fsanitize=undefined", "-fsanitize-minimal-runtime", "-fno-sanitize=function"]
     elif sanitize == "address":
         flags += ["-fsanitize=address"]
-    elif sanitize:
+    elif not sanitize:
+        flags += PLAIN_FLAGS
+    else:
         raise ValueError(f'sanitize must be "", "undefined" or "address", not {sanitize!r}')
     return compile_c(emitter.emit(), flags, ".so", link=["-shared"]), emitter

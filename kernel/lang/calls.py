@@ -357,6 +357,22 @@ def _offset_of(front: Expressions, node: ast.Call) -> Value:
     return Static(kind.fields[name.value].offset, front.span(node))
 
 
+@_builtin(declare.read_volatile, declare.write_volatile)
+def _volatile(front: Expressions, node: ast.Call) -> Value:
+    target = front.expression(node.func, None)
+    write = isinstance(target, Static) and target.value is declare.write_volatile
+    arguments = _one(front, node, "write_volatile(pointer, value)" if write else "read_volatile(pointer)", 1 + write)
+    pointer = front.value(arguments[0], None)
+    if not isinstance(pointer.type, PtrType) or pointer.type.nullable:
+        raise front.refuse("K212", arguments[0], pointer.type.name)
+    kind = types.target_of(pointer.type)
+    if kind.aggregate or isinstance(kind, (SpanType, types.RegistersType)):
+        raise front.refuse("K203", node, f"volatile access to {kind.name}", "access one scalar field or element")
+    if write:
+        return tree.VolatileWrite(front.span(node), types.VOID, pointer, front.value(arguments[1], kind))
+    return tree.VolatileRead(front.span(node), kind, pointer)
+
+
 @_builtin(declare.address_of)
 def _address_of(front: Expressions, node: ast.Call) -> Value:
     (argument,) = _one(front, node, "address_of(pointer)")

@@ -198,14 +198,45 @@ def in_arch(file: str) -> bool:
 class Variable:
     """A variable (or typed constant) of a module. Ordinary Python reads and writes the host-native one as `.value`.
 
-    `type` is its type, `initial` the Python value it starts with (None: zero).
+    Parameters
+    ----------
+    kind : type
+    initial : what Python can give for it (None: zero)
+    constant : bool
+        Read-only.
+    align : int or None
+        More alignment than the type has, a power of two: 4096 for a page table.
+    section, symbol : str or None
+        The linker section, and the symbol's name, where something outside needs them.
+    external : bool
+        Defined outside of the program (by assembly or the linker script) as `symbol`.
     """
 
-    def __init__(self, kind: object, initial: Any, *, constant: bool, module: dict[str, Any], line: int):
+    def __init__(
+        self,
+        kind: object,
+        initial: Any,
+        *,
+        constant: bool,
+        module: dict[str, Any],
+        line: int,
+        align: int | None = None,
+        section: str | None = None,
+        symbol: str | None = None,
+        external: bool = False,
+    ):
+        if align is not None and (align < 1 or align & (align - 1)):
+            raise ValueError(f"align must be a power of two, not {align!r}")
+        if symbol is not None and not symbol.isidentifier():
+            raise ValueError(f"symbol must be a C identifier, not {symbol!r}")
         self.type = types.resolve(kind, module)
         if not types.is_storable(self.type):
             raise TypeError(f"a variable cannot be a {self.type.name}")
-        if initial is None and not self.type.has_zero:
+        self.align = align
+        self.section = section
+        self.symbol = symbol
+        self.external = external
+        if initial is None and not self.type.has_zero and not external:
             raise TypeError(f"{self.type.name} has no zero value: give the variable an initial value")
         self.initial = initial
         self.constant = constant
@@ -239,10 +270,20 @@ class Variable:
         return f"<{'constant' if self.constant else 'variable'} {self.module}.{self.name}: {self.type.name}>"
 
 
-def variable(kind: Any, initial: Any = None) -> Any:
-    """A mutable global: `ticks = variable(u64, 0)`. Without an initial value it starts as zero."""
+def variable(
+    kind: Any, initial: Any = None, *, align: int | None = None, section: str | None = None, symbol: str | None = None
+) -> Any:
+    """A mutable global: `ticks = variable(u64, 0)`. Without an initial value it starts as zero. See Variable."""
     frame = sys._getframe(1)
-    return Variable(kind, initial, constant=False, module=frame.f_globals, line=frame.f_lineno)
+    options = {"align": align, "section": section, "symbol": symbol}
+    return Variable(kind, initial, constant=False, module=frame.f_globals, line=frame.f_lineno, **options)
+
+
+def external(kind: Any, symbol: str) -> Any:
+    """Memory that assembly or the linker script defines: `image_end = external(u8, "image_end")`."""
+    frame = sys._getframe(1)
+    place = {"module": frame.f_globals, "line": frame.f_lineno}
+    return Variable(kind, None, constant=False, symbol=symbol, external=True, **place)
 
 
 def constant(kind: Any, value: Any) -> Any:
@@ -347,6 +388,8 @@ size_of: Any = Builtin("size_of", "size_of(T): bytes, a constant.")
 offset_of: Any = Builtin("offset_of", 'offset_of(T, "field"): bytes, a constant.')
 address_of: Any = Builtin("address_of", "address_of(p): the address as usize.")
 pointer_at: Any = Builtin("pointer_at", "pointer_at(address, T): a raw Ptr[T]; only under kernel/arch.")
+read_volatile: Any = Builtin("read_volatile", "read_volatile(p): one load that the compiler keeps, of memory shared.")
+write_volatile: Any = Builtin("write_volatile", "write_volatile(p, value): one store that the compiler keeps.")
 clz: Any = Builtin("clz", "clz(x): leading zero bits; the width for 0.")
 ctz: Any = Builtin("ctz", "ctz(x): trailing zero bits; the width for 0.")
 popcount: Any = Builtin("popcount", "popcount(x): bits set.")

@@ -42,14 +42,17 @@ class Emitter:
         self.types = TypeNames()
         self.function_names: dict[Function | Assembly, str] = {}
         self.variable_names: dict[Variable, str] = {}
-        self.sites: dict[tuple[object, ...], int] = {}
+        self.sites: dict[tuple[str, str, str, int, int, bool], int] = {}
         self.helpers: dict[object, tuple[str, str]] = {}
         self.assembly: list[Assembly] = []
         for function in program.bodies:
             self.function_names[function] = self._function_name(function)
         for variable in program.variables:
             name = identifier(f"{variable.module}__{variable.name}".replace(".", "_"))
-            self.variable_names[variable] = self.types.unique(name)
+            if variable.symbol is None or native:
+                self.variable_names[variable] = self.types.unique(name)
+            else:
+                self.variable_names[variable] = self.types.claim(variable.symbol)
 
     def _function_name(self, function: Function | Assembly) -> str:
         if isinstance(function, Function) and function.symbol and not (self.native and function.symbol in RESERVED):
@@ -165,9 +168,14 @@ class Emitter:
         name, kind = self.variable_names[variable], variable.type
         if self.native and not variable.constant:
             return f"{self.types.declare(kind, '*' + name)};"
+        if variable.external:
+            return f"extern {self.types.declare(kind, name)};"
         value = "" if initial is None else f" = {self._initializer(initial)}"
-        const = "static const " if variable.constant else "static "
-        return f"{const}{self.types.declare(kind, name)}{value};"
+        storage = ("" if variable.symbol else "static ") + ("const " if variable.constant else "")
+        attributes = [f"aligned({variable.align})"] if variable.align else []
+        attributes += [f'section("{variable.section}")'] if variable.section else []
+        attribute = f"__attribute__(({', '.join(attributes)})) " if attributes else ""
+        return f"{attribute}{storage}{self.types.declare(kind, name)}{value};"
 
     def _initializer(self, value: tree.Expression) -> str:
         if isinstance(value, tree.New):

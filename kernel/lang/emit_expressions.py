@@ -10,7 +10,14 @@ from kernel.lang.types import BOOL, ArrayType, EnumType, IntType, PtrType, Regis
 if TYPE_CHECKING:
     from kernel.lang.emit_c import Emitter
 
-EFFECTS = (tree.Call, tree.CallPointer, tree.RegisterRead, tree.RegisterWrite)
+EFFECTS = (
+    tree.Call,
+    tree.CallPointer,
+    tree.RegisterRead,
+    tree.RegisterWrite,
+    tree.VolatileRead,
+    tree.VolatileWrite,
+)
 WORDS = {"+": "add", "-": "sub", "*": "mul", "//": "div", "%": "mod", "<<": "shl", ">>": "shr"}
 
 
@@ -113,7 +120,8 @@ class EmitExpressions:
         if isinstance(base.type, SpanType):
             site = self._index_site(node)
             helper = self._span_helper("at", _AT, base.type)
-            return self.ordered([base, index], lambda t: f"(*{helper}({t[0]}, {t[1]}, {site}))")
+            pointer = self.ordered([base, index], lambda t: f"{helper}({_strip(t[0])}, {_strip(t[1])}, {site})")
+            return f"(*{pointer})"
         assert isinstance(base.type, ArrayType)
         length = base.type.count
         if isinstance(index, tree.Const):
@@ -208,14 +216,20 @@ class EmitExpressions:
 
     def _compare(self, node: tree.Compare) -> str:
         def build(texts: list[str]) -> str:
-            if texts[0] == texts[1] and not self.effects(node.left):  # clang warns about x == x
-                return "true" if node.op in ("==", "<=", ">=") else "false"
+            # clang warns about comparisons that it can decide, such as x == x.
+            if texts[0] == texts[1] and not self.effects(node.left):
+                return f"(((void){texts[0]}, {'true' if node.op in ('==', '<=', '>=') else 'false'}))"
+            if _never_equal(node):
+                return f"(((void){texts[0]}, (void){texts[1]}, {'true' if node.op == '!=' else 'false'}))"
             return f"({texts[0]} {node.op} {texts[1]})"
 
         return self.ordered([node.left, node.right], build)
 
     def _logic(self, node: tree.Logic) -> str:
-        return f"({self.expression(node.left)} {'&&' if node.op == 'and' else '||'} {self.expression(node.right)})"
+        left, right = self.expression(node.left), self.expression(node.right)
+        if _with_constant(node.left) and _with_constant(node.right):
+            left = f"(bool){left}"  # clang warns where two ranges of one variable overlap; the cast keeps it out
+        return f"({left} {'&&' if node.op == 'and' else '||'} {right})"
 
     def _select(self, node: tree.Select) -> str:
         name = self.types.name(node.type)
@@ -254,9 +268,10 @@ class EmitExpressions:
 
     def _some(self, node: tree.Some) -> str:
         site = self.emitter.site(node.span, f"`{source_text(node)}` is None", 0)
-        text = f"kp_some({self.bare(node.operand)}, {site})"
         target = types.target_of(node.type)  # type: ignore[arg-type]
-        return f"(u64){text}" if isinstance(target, RegistersType) else f"(({self.types.name(node.type)}){text})"
+        if isinstance(target, RegistersType):  # an address in C
+            return f"(u64)kp_some((const void *){self.expression(node.operand)}, {site})"
+        return f"(({self.types.name(node.type)})kp_some({self.bare(node.operand)}, {site}))"
 
     # Bit fields, structs, spans
 
@@ -362,6 +377,13 @@ class EmitExpressions:
 
         return self.ordered([node.block, node.offset, node.value], build)
 
+    def _volatileread(self, node: tree.VolatileRead) -> str:
+        return f"(*(volatile {self.types.name(node.type)} *){self.expression(node.pointer)})"
+
+    def _volatilewrite(self, node: tree.VolatileWrite) -> str:
+        name = self.types.name(node.value.type)
+        return self.ordered([node.pointer, node.value], lambda t: f"*(volatile {name} *){t[0]} = {_strip(t[1])}")
+
     def _checked(self, node: tree.Checked) -> str:
         text = self.bare(node.operand)
         if isinstance(node.operand.type, IntType) and node.operand.type.maximum < node.length:
@@ -396,6 +418,24 @@ _MEMBER = """static inline {name} {helper}({base} value, PanicSite *site) {{
         kernel_panic(site, value, 0);
     }}
 }}"""
+
+
+def _with_constant(node: tree.Expression) -> bool:
+    """A comparison with a constant, or a combination of such."""
+    if isinstance(node, tree.Logic):
+        return _with_constant(node.left) or _with_constant(node.right)
+    return isinstance(node, tree.Compare) and (isinstance(node.left, tree.Const) or isinstance(node.right, tree.Const))
+
+
+def _never_equal(node: tree.Compare) -> bool:
+    """`x & mask == c` with bits in c outside of the mask, or `x | mask == c` with bits of the mask missing in c."""
+    masked, constant = (node.left, node.right) if isinstance(node.right, tree.Const) else (node.right, node.left)
+    if node.op not in ("==", "!=") or not isinstance(constant, tree.Const) or not isinstance(masked, tree.Binary):
+        return False
+    mask = masked.right if isinstance(masked.right, tree.Const) else masked.left
+    if not isinstance(mask, tree.Const) or masked.op not in ("&", "|"):
+        return False
+    return bool(constant.value & ~mask.value if masked.op == "&" else mask.value & ~constant.value)
 
 
 def _distinct(kind: EnumType) -> list[tuple[str, int]]:

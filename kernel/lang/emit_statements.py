@@ -62,8 +62,12 @@ class Statements(EmitExpressions):
         for node in self.body.walk():
             if isinstance(node, tree.Local):
                 seen[node.variable] = seen.get(node.variable, 0) + 1
-            elif isinstance(node, tree.Assign) and isinstance(node.target, tree.Local):
-                written[node.target.variable] = written.get(node.target.variable, 0) + 1
+            elif isinstance(node, (tree.Assign, tree.Copy)):
+                root = node.target
+                while isinstance(root, (tree.Field, tree.Element)):
+                    root = root.base
+                if isinstance(root, tree.Local):
+                    written[root.variable] = written.get(root.variable, 0) + 1
         return {v for v, count in seen.items() if written.get(v, 0) == count}
 
     def _loop_only(self) -> set[tree.Variable]:
@@ -131,7 +135,7 @@ class Statements(EmitExpressions):
 
     def _evaluate(self, node: tree.Evaluate) -> None:
         text = self.bare(node.value)
-        returns = isinstance(node.value, (tree.Call, tree.CallPointer, tree.RegisterWrite))
+        returns = isinstance(node.value, (tree.Call, tree.CallPointer, tree.RegisterWrite, tree.VolatileWrite))
         self.add(f"{text};" if returns else f"(void)({text});")
 
     def _if(self, node: tree.If) -> None:
@@ -158,7 +162,7 @@ class Statements(EmitExpressions):
         start, stop, step = node.start, node.stop, node.step
         unused = f"(void){name};" if node.variable not in self.read else ""
         constant = isinstance(start, tree.Const) and isinstance(stop, tree.Const) and not node.checked
-        rounds = len(range(start.value, stop.value, step)) if constant else 0  # type: ignore[attr-defined]
+        rounds = tree.rounds(start.value, stop.value, step) if constant else 0  # type: ignore[attr-defined]
         end = start.value + rounds * step if constant else 0  # type: ignore[attr-defined]
         if constant and rounds and kind.holds(end):  # type: ignore[attr-defined]
             compare, move = ("<", "+=") if step > 0 else (">", "-=")
@@ -173,7 +177,7 @@ class Statements(EmitExpressions):
             return
         if constant and not rounds:
             self.add(f"/* no rounds: range({start.value}, {stop.value}, {step}) */")  # type: ignore[attr-defined]
-            self.add("if (false) {")
+            self.add("while (false) {")
             self.add(f"    {declared} = 0; (void){name};")
             self.nested(node.body)
             self.add("}")
@@ -201,10 +205,10 @@ class Statements(EmitExpressions):
             return
         turn = self.temporary()
         site = self.emitter.site(node.span, f"more than {node.bound} rounds of `while`", 0)
-        self.add(f"for (u64 {turn} = 0; {self.operand(node.condition)}; {turn}++) {{")
-        self.add(f"    if (KP_UNLIKELY({turn} == {number(node.bound)})) kernel_panic({site}, 0, 0);")
+        self.add(f"{{ u64 {turn} = 0; while ({self.bare(node.condition)}) {{")
+        self.add(f"    if (KP_UNLIKELY({turn}++ == {number(node.bound)})) kernel_panic({site}, 0, 0);")
         self.nested(node.body)
-        self.add("}")
+        self.add("} }")
 
     def _match(self, node: tree.Match) -> None:
         subject = self.temporary()

@@ -144,14 +144,15 @@ def number(value: int, kind: Type | None = None) -> str:
     """An integer constant whose C type cannot surprise."""
     if value == -(1 << 63):
         return "INT64_MIN"
+    wide = isinstance(kind, IntType) and kind.signed and kind.width == 64
     if value < 0:
-        return f"({value}{'ll' if value < -(1 << 31) else ''})"
+        return f"({value}{'ll' if wide or value < -(1 << 31) else ''})"
     text = hex(value) if value > 0xFFFF else str(value)
     if value > (1 << 63) - 1:
         return text + "ull"
     if isinstance(kind, IntType) and not kind.signed and kind.width >= 32:
         return text + ("u" if kind.width == 32 else "ull")
-    return text + ("ll" if value > 0x7FFFFFFF else "")
+    return text + ("ll" if wide or value > 0x7FFFFFFF else "")
 
 
 def c_string(data: bytes) -> str:

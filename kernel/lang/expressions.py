@@ -240,6 +240,8 @@ class Expressions(Constants):
                 raise self.refuse("K211", node, f"{found.value} where the length is {count or 'unknown'}")
             return tree.Const(found.span, types.usize, found.value)
         if isinstance(found, tree.Expression) and isinstance(found.type, IntType) and not found.type.signed:
+            if isinstance(found, tree.Const) and count is not None and found.value >= count:
+                raise self.refuse("K211", node, f"{found.value} where the length is {count}")
             return found
         kind = found.type.name if isinstance(found, tree.Expression) else describe(found.value)
         raise self.refuse("K210", node, f"the index is {kind}")
@@ -335,6 +337,9 @@ class Expressions(Constants):
         sides = self._same(node, left, right, kind)
         if symbol in ("//", "%") and isinstance(sides[1], tree.Const) and sides[1].value == 0:
             raise self.refuse("K217", node)
+        first, second = sides
+        if symbol in "&|^" and isinstance(first, tree.Const) and isinstance(second, tree.Const):
+            return tree.Const(span, kind, FOLD[symbol](first.value, second.value))
         return tree.Binary(span, kind, symbol, *sides)
 
     def _same(self, node: ast.AST, left: Value, right: Value, kind: Type) -> tuple[tree.Expression, tree.Expression]:
@@ -376,6 +381,8 @@ class Expressions(Constants):
             count: tree.Expression = tree.Const(right.span, types.u8, right.value)
         else:
             count = right
+            if isinstance(count, tree.Const) and not 0 <= int(count.value) < kind.width:
+                raise self.refuse("K216", node, f"{count.value} for {kind.name}")
             if not isinstance(count.type, IntType) or count.type.signed:
                 raise self.refuse("K203", node, f"shift by {count.type.name}", "shift by an unsigned integer")
         return tree.Binary(self.span(node), kind, symbol, left, count)

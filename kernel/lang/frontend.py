@@ -12,6 +12,7 @@ from kernel.lang import tree, types
 from kernel.lang.constants import Static
 from kernel.lang.declare import Assembly, Function
 from kernel.lang.declare import Variable as ModuleVariable
+from kernel.lang.emit_expressions import EFFECTS
 from kernel.lang.errors import Diagnostics, Refused
 from kernel.lang.expressions import Expressions
 from kernel.lang.source import function_ast
@@ -301,7 +302,7 @@ class Frontend(Expressions):
         )
 
     def _no_calls(self, place: tree.Expression, node: ast.expr) -> None:
-        if any(isinstance(n, (tree.Call, tree.CallPointer, tree.RegisterRead)) for n in place.walk()):
+        if any(isinstance(n, EFFECTS) for n in place.walk()):
             raise self.refuse("K120", node, "the target would be evaluated twice", "call first, into a local")
 
     # Branches and loops
@@ -357,6 +358,7 @@ class Frontend(Expressions):
         return known
 
     def _for_range(self, node: ast.For, call: ast.Call, bound: int | None) -> tree.Statement:
+        assert isinstance(node.target, ast.Name)
         if call.keywords or not 1 <= len(call.args) <= 3:
             raise self.refuse("K208", call, "range(stop), range(start, stop) or range(start, stop, step)")
         given = [self.operand(a) for a in call.args]
@@ -375,7 +377,7 @@ class Frontend(Expressions):
         stop = limits[-1]
         checked = bound is not None
         if isinstance(start, tree.Const) and isinstance(stop, tree.Const):
-            rounds = len(range(start.value, stop.value, step))
+            rounds = tree.rounds(start.value, stop.value, step)
             checked = bound is not None and rounds > bound
             bound = rounds if bound is None else bound
         if bound is None:
@@ -387,7 +389,7 @@ class Frontend(Expressions):
     def _for_array(self, node: ast.For, array: tree.Expression) -> tree.Statement:
         """`for x in array`: x is each element, or a pointer to it where the element is a struct."""
         kind = array.type
-        assert isinstance(kind, ArrayType)
+        assert isinstance(kind, ArrayType) and isinstance(node.target, ast.Name)
         self._no_calls(array, node.iter)
         span = self.span(node)
         index = tree.Variable(f"{node.target.id}_index", types.usize)

@@ -6,7 +6,7 @@ A freestanding program defines the handler in Kernel Python:
     def kernel_panic(site: Ptr[PanicSite], left: u64, right: u64) -> Never: ...
 """
 
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 from kernel.lang.declare import struct
@@ -62,5 +62,4 @@ def raise_at(error: KernelPanic, path: str) -> Any:
     inner = next(c for c in _TEMPLATE.co_consts if isinstance(c, CodeType))
     code = inner.replace(co_filename=path, co_name=error.function, co_firstlineno=error.line - 1)
     namespace: dict[str, Any] = {}
-    function = type(raise_at)(code, namespace)
-    function(error)
+    FunctionType(code, namespace)(error)

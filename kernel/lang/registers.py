@@ -105,8 +105,9 @@ def _written(front: Expressions, node: ast.Call, register: Register, kind: Type)
 
 def _check_fields(front: Expressions, node: ast.Call, register: Register) -> None:
     for keyword in node.keywords:
-        if keyword.arg in register.fields and not register.field_access(keyword.arg).writable:
-            raise front.refuse("K308", keyword, f"{register.name}.{keyword.arg} is read-only")
+        name = keyword.arg or ""
+        if name in register.fields and not register.field_access(name).writable:
+            raise front.refuse("K308", keyword, f"{register.name}.{name} is read-only")
 
 
 def _offset(front: Expressions, ref: RegisterRef, node: ast.AST) -> tree.Expression:

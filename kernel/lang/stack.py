@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
+from elftools.elf.sections import SymbolTableSection
 
 from kernel.lang.errors import Diagnostics
 
@@ -49,7 +50,10 @@ def machine_functions(path: Path) -> dict[str, MachineFunction]:
     with path.open("rb") as file:
         elf = ELFFile(file)
         sections = list(elf.iter_sections())
-        symbols = list(elf.get_section_by_name(".symtab").iter_symbols())
+        table = elf.get_section_by_name(".symtab")
+        if not isinstance(table, SymbolTableSection):
+            raise ValueError(f"{path} has no symbol table")
+        symbols = list(table.iter_symbols())
         by_section: dict[int, str] = {}
         for symbol in symbols:
             if symbol["st_info"]["type"] == "STT_FUNC" and isinstance(symbol["st_shndx"], int):

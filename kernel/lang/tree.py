@@ -273,6 +273,21 @@ class RegisterWrite(Expression):
 
 
 @dataclass(eq=False)
+class VolatileRead(Expression):
+    """One load through a pointer, which happens exactly once: memory that a device or another hart writes."""
+
+    pointer: Expression
+
+
+@dataclass(eq=False)
+class VolatileWrite(Expression):
+    """One store through a pointer, which happens exactly once."""
+
+    pointer: Expression
+    value: Expression
+
+
+@dataclass(eq=False)
 class Address(Expression):
     """A pointer's address as usize, or (kind `pointer`) an address as a pointer: only under kernel/arch."""
 
@@ -329,6 +344,12 @@ class For(Statement):
     bound: int
     checked: bool
     body: list[Statement]
+
+
+def rounds(start: int, stop: int, step: int) -> int:
+    """Rounds of `for _ in range(start, stop, step)`; len() of a range refuses more than 2^63."""
+    distance = stop - start if step > 0 else start - stop
+    return max(0, -(-distance // abs(step)))
 
 
 @dataclass(eq=False)

@@ -8,8 +8,7 @@ All targets are 64-bit: `usize` is 64 bits wide everywhere, but a type of its ow
 """
 
 import enum as python_enum
-import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Never, NoReturn
 
@@ -481,10 +480,10 @@ def target_of(pointer: PtrType) -> Type:
     return pointer.target
 
 
-def resolve(annotation: object, names: dict[str, object]) -> Type:
+def resolve(annotation: object, names: Mapping[str, Any]) -> Type:
     """The type of an annotation whose strings name things in `names`."""
     if isinstance(annotation, str):
-        annotation = eval(annotation, {}, typing.cast(dict[str, Any], names))  # noqa: S307 - the programmer's own source
+        annotation = eval(annotation, {}, dict(names))  # noqa: S307 - the programmer's own source
     kind = as_type(annotation)
     if isinstance(kind, PtrType) and isinstance(kind.target, str):
         if kind.target not in names:

@@ -4,6 +4,7 @@ A transcript is never stored: both sides run now, with the same images, and must
 that `normalised` names, each with its reason.
 """
 
+import difflib
 import os
 import re
 import select
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tests.lockstep.reference import QEMU, cpu
 
-PROMPT = b"=> "
+PROMPT = b"\n=> "
 RAM_BYTES = 128 << 20
 COMMANDS = ("bdinfo", "sbi", "md 80200000 40", "crc32 80200000 40000", "pci", "printenv bootdelay")
 QEMU_SECONDS = 60
@@ -38,7 +39,8 @@ class Images:
 
 
 DEBIAN_12 = Images(
-    Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"), Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
+    Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"),
+    Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"),
 )
 
 
@@ -79,20 +81,30 @@ def on_soc(images: Images, commands: Sequence[str] = COMMANDS) -> str:
         for command in (None, *commands):
             if command is not None:
                 machine.console.write(command.encode() + b"\n")
-            outcome = machine.run(until=b"\n" + PROMPT, cycles=SOC_CYCLES)
+            outcome = machine.run(until=PROMPT, cycles=SOC_CYCLES)
             if outcome.reason is not Reason.TEXT:
                 said = machine.console.output.decode(errors="replace")
-                raise AssertionError(f"no prompt after {command or 'reset'} ({outcome.reason.value}, {machine.where()}):\n{said}")
+                raise AssertionError(
+                    f"no prompt after {command or 'reset'} ({outcome.reason.value}, {machine.where()}):\n{said}"
+                )
         return machine.console.output.decode()
 
 
 DIFFERENCES: tuple[tuple[str, str, str], ...] = (
     (r"^(Core: +)\d+ devices, \d+ uclasses", r"\1N devices", "virtio-mmio and fw_cfg are QEMU's own, not in the SoC"),
-    (r"^(Working FDT set to ).*", r"\1X", "U-Boot puts the tree below itself: the address follows from the tree's size"),
+    (
+        r"^(Working FDT set to ).*",
+        r"\1X",
+        "U-Boot puts the tree below itself: the address follows from the tree's size",
+    ),
     (r"^((fdt_blob|new_fdt|fdt_size) += ).*", r"\1X", "the tree has no nodes for devices that are not there"),
-    (r"^( (reserved)\[\d+\]).*", r"\1 X", "the tree and the heap above it are reserved; their addresses follow its size"),
+    (
+        r"^( (reserved)\[\d+\]).*",
+        r"\1 X",
+        "the tree and the heap above it are reserved; their addresses follow its size",
+    ),
     (r"^(Domain0 Next Arg1 +: ).*", r"\1X", "where the tree was put"),
-    (r"^(U-Boot .*)$", r"\1", "the same image on both sides"),
+    (r"^(  (Architecture|Implementation) ID ).*", r"\1X", "marchid and mimpid say who made the hart"),
 )
 
 
@@ -102,3 +114,9 @@ def normalised(transcript: str) -> list[str]:
     for pattern, replacement, _ in DIFFERENCES:
         lines = [re.sub(pattern, replacement, line) for line in lines]
     return [line.rstrip() for line in lines]
+
+
+def differences(images: Images) -> list[str]:
+    """Where the two consoles differ, as a unified diff."""
+    expected, seen = normalised(on_qemu(images)), normalised(on_soc(images))
+    return list(difflib.unified_diff(expected, seen, "QEMU", "SoC", lineterm=""))

@@ -162,7 +162,9 @@ def test_a_store_after_a_faulting_one_is_not_made(everywhere) -> None:
     checks = Checks()
     checks.emit(e.li(10, HOLE), e.li(11, at.DATA), e.li(12, 0x1234), e.store("sd", 12, 11, 0))
     trapping, label = e.store("sd", 0, 10, 0), checks.label("fault")
-    checks.expect_trap("store", [Label(label), trapping, e.store("sd", 0, 11, 0), e.store("sd", 0, 11, 8)], 7, epc=label)
+    checks.expect_trap(
+        "store", [Label(label), trapping, e.store("sd", 0, 11, 0), e.store("sd", 0, 11, 8)], 7, epc=label
+    )
     checks.emit(e.load("ld", T4, 11, 0))
     checks.check_equal("memory", T4, 0x1234)
     everywhere(checks)
@@ -279,11 +281,15 @@ def test_trap_and_return_move_the_status_bits(everywhere) -> None:
             else:
                 there = checks.label("there")
                 body = [*e.li(T0, mode << 11 | (enabled << 4)), e.csr("csrrs", 0, at.MSTATUS, T0), *address(T0, there)]
-                checks.expect_trap("ecall", [*body, e.csr("csrrw", 0, at.MEPC, T0), e.MRET, Label(there), e.ECALL], 8 + mode)
+                checks.expect_trap(
+                    "ecall", [*body, e.csr("csrrw", 0, at.MEPC, T0), e.MRET, Label(there), e.ECALL], 8 + mode
+                )
             checks.emit(e.csr("csrrs", T4, at.MSTATUS, 0), e.li(T0, mask), e.register("and", T4, T4, T0))
             checks.check_equal(f"mode {mode}, MIE {enabled}", T4, enabled << 4 | mode << 11)
     there = checks.label("there")
-    checks.emit(e.li(T0, mask), e.csr("csrrs", 0, at.MSTATUS, T0), address(T0, there), e.csr("csrrw", 0, at.MEPC, T0), e.MRET)
+    checks.emit(
+        e.li(T0, mask), e.csr("csrrs", 0, at.MSTATUS, T0), address(T0, there), e.csr("csrrw", 0, at.MEPC, T0), e.MRET
+    )
     checks.emit(Label(there), e.csr("csrrs", T4, at.MSTATUS, 0), e.li(T0, mask), e.register("and", T4, T4, T0))
     checks.check_equal("after mret: MIE from MPIE, MPIE 1, MPP least", T4, at.STATUS_MIE | at.STATUS_MPIE)
     everywhere(checks)

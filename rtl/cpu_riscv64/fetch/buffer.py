@@ -173,8 +173,7 @@ class FetchBuffer(wiring.Component):
             out.fault_in_second_half.eq(fault_behind & ~fault_here),
             fault_here.eq(first.fault.valid | (first.fault.upper & position[1])),
             fault_behind.eq(
-                (straddles & second.valid & second.fault.valid)
-                | (first.fault.upper & (position == 1) & ~compressed)
+                (straddles & second.valid & second.fault.valid) | (first.fault.upper & (position == 1) & ~compressed)
             ),
             out.torn.eq(first.prediction.taken & (first.prediction.last == position) & ~compressed),
             out.valid.eq(first.valid & ~drop & (~straddles | second.valid | fault_here | out.torn)),
