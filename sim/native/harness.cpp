@@ -33,6 +33,16 @@ enum Feature : unsigned { WITH_ADDRESSES = 1, WITH_WAVES = 2, WITH_RECORDS = 4 }
 
 constexpr unsigned RECENT = 64;
 
+// A register or wire of the design, by its name below the SoC; the build writes the rows.
+struct Inside {
+    const char* name;
+    uint32_t offset, size;
+};
+const Inside inside[] = {
+#include "inside.h"
+    {nullptr, 0, 0},
+};
+
 // Shared with Python; the layout is repeated in sim/binding.py and its size checked there.
 struct Status {
     uint64_t cycle, instructions, pc, mtime, tohost, last_retire, read_bytes, write_bytes;
@@ -122,6 +132,23 @@ public:
         top->clk = 0;
         top->eval();
         observe();
+    }
+
+    // The integer registers as the instructions retired so far leave them: the last one's result is written a cycle
+    // later, so that cycle is run, and taken back.
+    bool registers(uint64_t* to) {
+#ifdef REGISTERS
+        Writer writer;
+        writer << *top;
+        writer.finish();
+        clock<false>();
+        for (int n = 0; n < 32; ++n) to[n] = top->rootp->REGISTERS[n];
+        Reader reader(writer.bytes.data(), writer.bytes.size());
+        reader >> *top;
+        return true;
+#else
+        return false;
+#endif
     }
 
     uint32_t run(uint64_t cycles) {
@@ -411,6 +438,20 @@ API int splax_set_boot_rom(Machine* m, const uint8_t* from, uint64_t length) {
 #else
     return 0;
 #endif
+}
+
+// x0..x31; 0 when this design has no register file that can be seen.
+API int splax_registers(Machine* m, uint64_t* to) { return m->registers(to); }
+
+// What can be looked at inside, by index; 0 behind the last.
+API int splax_inside(uint64_t index, const char** name, uint32_t* size) {
+    *name = inside[index].name, *size = inside[index].size;
+    return *name != nullptr;
+}
+API uint64_t splax_peek(Machine* m, uint64_t index) {
+    uint64_t value = 0;
+    memcpy(&value, reinterpret_cast<const char*>(m->top->rootp) + inside[index].offset, inside[index].size);
+    return value;
 }
 
 API void splax_until(Machine* m, const uint8_t* text, uint64_t length) { m->until(text, length); }
