@@ -97,6 +97,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "dma_start": (c_int, [c_void_p, c_uint64, c_uint64, c_uint32]),
     "dma_result": (c_int, [c_void_p, ctypes.POINTER(c_uint64)]),
     "records_start": (None, [c_void_p, c_uint64]),
+    "records_last": (None, [c_void_p]),
     "records_take": (c_uint64, [c_void_p, ctypes.POINTER(ctypes.POINTER(Record))]),
     "waves_open": (c_int, [c_void_p, c_char_p]),
     "waves_close": (None, [c_void_p]),

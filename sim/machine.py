@@ -511,8 +511,10 @@ class Machine:
             raise InputError("this simulator has no RVFI port", "build it with CoreConfig(rvfi=True)")
         self._library.records_start(self._handle, capacity)
 
-    def records(self) -> list[Record]:
-        """Retired instructions since the last call."""
+    def records(self, *, ending: bool = False) -> list[Record]:
+        """Retired instructions since the last call; `ending` adds the one whose effect ended the run."""
+        if ending:
+            self._library.records_last(self._handle)
         at = ctypes.POINTER(Record)()
         count = self._library.records_take(self._handle, ctypes.byref(at))
         return list((Record * count).from_buffer_copy(ctypes.string_at(at, count * ctypes.sizeof(Record))))

@@ -207,6 +207,12 @@ public:
         return dma_.state ? -1 : int(dma_.response);
     }
 
+    void record_last() {
+#ifdef SPLAX_RVFI
+        if (top->rvfi_valid) record();
+#endif
+    }
+
     VerilatedContext context;
     std::unique_ptr<Vtop> top;
     Memory memory;
@@ -469,6 +475,8 @@ API int splax_dma_start(Machine* m, uint64_t address, uint64_t data, uint32_t ma
 API int splax_dma_result(Machine* m, uint64_t* data) { return m->dma_result(*data); }
 
 API void splax_records_start(Machine* m, uint64_t capacity) { m->records.resize(capacity), m->recorded = 0; }
+// The instruction that made the run end is reported in the cycle that was not run any more.
+API void splax_records_last(Machine* m) { m->record_last(); }
 API uint64_t splax_records_take(Machine* m, const Record** at) {
     *at = m->records.data();
     uint64_t count = m->recorded;
