@@ -39,7 +39,7 @@ WIRED_INTERRUPTS = tuple(Interrupt)
 """Sources with a gateway in the PLIC, by number."""
 
 CORE_MANAGERS = (Manager("ibus", id_width=1, read_only=True), Manager("dbus", id_width=2))
-DMA_MANAGER = Manager("dma", id_width=1)
+DMA_MANAGER = Manager("dma", id_width=1, reaches=("dram",))
 
 DMA_ID_WIDTH = 4
 """AXI4 identifier bits at the port `dma`."""

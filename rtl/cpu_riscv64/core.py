@@ -6,8 +6,8 @@
     M  memory access, CSR, traps: what passes M has happened, in program order
     W  register file write
 
-D, X and M move together: while M waits, nobody moves. A redirect from X (misprediction) goes to fetch in the same cycle,
-one from M (trap, return, fence) in the next. Killing is clearing `valid`.
+D, X and M move together: while M waits, nobody moves. A redirect from X (misprediction) goes to fetch in the same
+cycle, one from M (trap, return, fence) in the next. Killing is clearing `valid`.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal

@@ -17,6 +17,8 @@
 #include "verilated_fst_c.h"
 #endif
 
+void Vtop___024root___eval(Vtop___024root*);
+
 namespace {
 
 enum Stop : uint32_t {
@@ -204,8 +206,8 @@ private:
     template <bool DUMP> void clock() {
         top->clk = 1;
 #if defined CLOCK_BEFORE && !VM_TRACE
-        top->rootp->CLOCK_BEFORE = 0;  // the edge is there without an evaluation at the fall
-        top->eval();
+        top->rootp->CLOCK_BEFORE = 0;        // the edge is there without an evaluation at the fall
+        Vtop___024root___eval(top->rootp);  // what top->eval() does, without its locks
 #else
         top->eval();
 #if VM_TRACE
