@@ -636,9 +636,11 @@ class MemoryUnit(wiring.Component):
                     stores.push_address.eq(Cat(self.m_address[:12], first_ppn)),
                     stores.push_hit.eq(0),
                 ]
+                # full: the buffer may need the sequencer to get rid of its oldest store; the second half is then pushed
+                # once more, which changes nothing
+                m.next = "Ready"
                 with m.If(~stores.full):
                     answer(0)
-                    m.next = "Ready"
 
             with m.State("Join the halves"):
                 m.d.comb += [take_port.eq(1), finishing.eq(1)]
