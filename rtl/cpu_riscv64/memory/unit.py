@@ -551,7 +551,8 @@ class MemoryUnit(wiring.Component):
                             m.d.sync += needs_line.eq(0)
                         with m.If(client == Client.PREFETCH):
                             m.d.comb += streams.take.eq(1)
-                        m.d.sync += walker_yields.eq((client == Client.WALKER) & conflict)
+                        # a full buffer too: its oldest store may wait for the sequencer
+                        m.d.sync += walker_yields.eq((client == Client.WALKER) & (conflict | stores.full))
                         with m.If((client == Client.WALKER) & ~conflict):
                             m.d.comb += [walker.data.eq(arrays.word), walker.done.eq(1)]
                             with m.If(walker.set_bits & (arrays.word == walker.expected)):

@@ -1,7 +1,7 @@
 """The memory unit in a two-stage pipeline of its own, with everyone who talks to it, and a judge of bytes.
 
-The judge keeps, for every byte of memory, the set of values that a reader may see. It is one value, except where a store
-in the store buffer and a DMA write race; what a reader sees then settles it.
+The judge keeps, for every byte of memory, the set of values that a reader may see. It is one value, except where a
+store in the store buffer and a DMA write race; what a reader sees then settles it.
 """
 
 import random
