@@ -192,6 +192,7 @@ class Machine:
         self.reservation: int | None = None
         self.flushed_at: dict[int, int] = {}
         # agents
+        self.since: dict[str, int] = {}
         self.sfence = 0
         self.walk = 0
         self.dma: dict | None = None
@@ -570,7 +571,6 @@ class Machine:
         signals = [Value.cast(signal) for signal in named.values()]
         bus_signals = self.bus.signals()
         quiet = 0
-        last_event = 0
         self.stopping = False
         leftover: list[int] = []
         while True:
@@ -589,12 +589,12 @@ class Machine:
             self._walker_stub(ctx, s)
             self._driver(ctx, s)
             self.bus.step(ctx, bus)
-            if s.done or s.dma_done or s.fetch_done or s.walker_done or s.flushing or self.bubble:
-                last_event = self.judge.now
-            assert self.judge.now - last_event < self.patience, (
-                f"cycle {self.judge.now}: nothing happens: M {self.m}, walker {self.walker}, DMA {self.dma}, "
-                f"fetch probe {self.fetch_line}"
-            )
+            self._patience("the instruction in M", self.m, s.done)
+            self._patience("X", self.x, s.x_fire)
+            self._patience("the walker", self.walker, s.walker_done)
+            self._patience("DMA", self.dma, s.dma_done)
+            self._patience("the fetch probe", self.fetch_line, s.fetch_done)
+            self._patience("the store buffer", not s.drained or None, s.done)
             if self.finished and self.m is None and self.x is None:
                 self.stopping = True
                 quiet = quiet + 1 if s.drained and not (self.dma or self.fetch_line or self.walker) else 0
@@ -606,6 +606,14 @@ class Machine:
                     if not leftover:
                         break
         assert self.device_log == self.expected_log, "device accesses differ from the program's"
+
+    def _patience(self, who: str, job: Any, event: int) -> None:
+        """Nobody waits for ever, even while others are served."""
+        if job is None or event:
+            self.since[who] = self.judge.now
+        assert self.judge.now - self.since.get(who, 0) < self.patience, (
+            f"cycle {self.judge.now}: {who} waits for ever: {job}"
+        )
 
     def _finish(self, s: Any) -> None:
         if s.m_valid and s.done:
