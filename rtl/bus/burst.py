@@ -12,8 +12,10 @@ def next_address(m: Module, address: Value, *, length: Value, size: Value, burst
 
     A burst does not cross 4 KiB, so only the low 12 bits are computed: the adder is short.
     """
+    step = Signal(4)
     counted = Signal(12)
-    m.d.comb += counted.eq(((address[:12] >> size[:2]) + 1) << size[:2])
+    total = (address[:12] + step)[:12]
+    m.d.comb += [step.eq(1 << size[:2]), counted.eq(Cat(total[:3] & ~(step - 1)[:3], total[3:]))]
     # the bits that count; the others stay
     mask = Signal(12)
     with m.Switch(burst):
