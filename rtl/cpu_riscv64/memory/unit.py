@@ -172,6 +172,7 @@ class MemoryUnit(wiring.Component):
         crosses = Signal()
         misaligned = Signal()
         second = Signal()  # the second half of a crossing access
+        second_pushed = Signal()  # of a store; the first half follows, by one more lookup
         second_address = Signal(64)
         address = Signal(64)
         lookup_valid = Signal()  # the arrays answer for the instruction in M
@@ -419,11 +420,16 @@ class MemoryUnit(wiring.Component):
                             ]
                         with m.Elif(~stores.full):
                             m.d.comb += stores.push.eq(1)
-                            with m.If(second):
+                            with m.If(second & ~second_pushed):
                                 m.d.comb += [stores.push_mask.eq(bytes_mask[8:]), stores.push_hit.eq(0)]
-                                m.next = "Store the first half"
+                                m.d.sync += second_pushed.eq(1)
                             with m.Else():
                                 m.d.comb += fast.eq(1)
+                            with m.If(second_pushed):
+                                m.d.comb += [
+                                    stores.push_address.eq(Cat(self.m_address[:12], first_ppn)),
+                                    stores.push_hit.eq(0),
+                                ]
                     with m.Elif(atomic & ~stores.empty):
                         m.d.sync += needs_empty.eq(1)
                     with m.Elif(~arrays.hit):
@@ -630,19 +636,6 @@ class MemoryUnit(wiring.Component):
                     m.d.comb += transfers.write_back.eq(1)
                     m.next = "Ready"
 
-            with m.State("Store the first half"):
-                m.d.comb += [
-                    take_port.eq(1),
-                    stores.push.eq(~stores.full),
-                    stores.push_address.eq(Cat(self.m_address[:12], first_ppn)),
-                    stores.push_hit.eq(0),
-                ]
-                # full: the buffer may need the sequencer to get rid of its oldest store; the second half is then pushed
-                # once more, which changes nothing
-                m.next = "Ready"
-                with m.If(~stores.full):
-                    answer(0)
-
             with m.State("Join the halves"):
                 m.d.comb += [take_port.eq(1), finishing.eq(1)]
                 answer(extended)
@@ -700,7 +693,7 @@ class MemoryUnit(wiring.Component):
 
         # -- the instruction leaves
         with m.If(self.done & self.m_valid):
-            m.d.sync += [known.eq(0), second.eq(0), needs_empty.eq(0)]
+            m.d.sync += [known.eq(0), second.eq(0), second_pushed.eq(0), needs_empty.eq(0)]
 
         m.d.comb += [
             self.store_valid.eq(stores.push),

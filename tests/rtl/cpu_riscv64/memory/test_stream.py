@@ -10,8 +10,8 @@ from tests.rtl.periph.simulate import simulate
 def prefetched(lines: list[int], seed: int, *, present: bool = True, gap: int = 20) -> list[tuple[int, int]]:
     """Accesses `lines` one after another; what was prefetched, as (accesses before it, line).
 
-    With `present`, a line that was prefetched is in the cache when it is accessed. Offers are taken after random delays,
-    and wait at most `gap` cycles for the next access.
+    With `present`, a line that was prefetched is in the cache when it is accessed. Offers are taken after random
+    delays, and wait at most `gap` cycles for the next access.
     """
     rng = random.Random(seed)
     print("seed", seed)
