@@ -172,10 +172,12 @@ class FetchBuffer(wiring.Component):
             out.fault.page.eq(Mux(fault_here, first.fault.page, second.fault.page & straddles)),
             out.fault_in_second_half.eq(fault_behind & ~fault_here),
             fault_here.eq(first.fault.valid | (first.fault.upper & position[1])),
+            # torn or faulty, never both: a fault is not taught, so the entry would tear it again and again
             fault_behind.eq(
-                (straddles & second.valid & second.fault.valid) | (first.fault.upper & (position == 1) & ~compressed)
+                ((straddles & second.valid & second.fault.valid) | (first.fault.upper & (position == 1) & ~compressed))
+                & ~out.torn
             ),
-            out.torn.eq(first.prediction.taken & (first.prediction.last == position) & ~compressed),
+            out.torn.eq(first.prediction.taken & (first.prediction.last == position) & ~compressed & ~fault_here),
             out.valid.eq(first.valid & ~drop & (~straddles | second.valid | fault_here | out.torn)),
             out.pc.eq(pc),
             out.next_pc.eq(Cat(pc[0], pc[1:] + Mux(compressed, 1, 2))),

@@ -384,6 +384,7 @@ class Machine:
         self._redirect(ctx, self.pc)
         self.trapping = 0
         self.counts["redirects"] += 1
+        self.disturbed = True
 
     def _change(self) -> None:
         """What a fence is needed for."""
@@ -428,7 +429,7 @@ class Machine:
         names, signals = list(named), [Value.cast(signal) for signal in named.values()]
         bus_signals = self.bus.signals()
         self.resolve = None
-        self.trained = self.redirecting = False
+        self.trained = self.redirecting = self.disturbed = False
         self.trapping = self.torn_in_row = 0
         self.state = "run"
         self._context(ctx)
@@ -442,8 +443,10 @@ class Machine:
             self.counts["misses"] += s.miss_cache
             self._walker(ctx, s)
             self._data_cache(ctx, s)
+            if s.consume or self.disturbed:
+                last = self.now  # instructions may never come where every fetch is interrupted
+                self.disturbed = False
             if s.consume:
-                last = self.now
                 self._consumed(s)
             self._control(ctx, s)
             self.bus.step(ctx, sampled[2 + len(signals) :])
