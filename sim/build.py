@@ -274,6 +274,7 @@ def _build_library(work: Path, text: str, features: Sequence[str], report: Calla
         for name, pattern in INSIDE.items():
             if member := re.search(pattern, headers):
                 defines.append(f"-D{name}={member[1]}")
+        (verilated / "inside.h").write_text(_inside_table(headers))
         flags = [*_compile_flags(traced), *defines, f"-I{verilated}"]
         sources = [*verilated.glob("*.cpp"), NATIVE / "harness.cpp"]
         sources.sort(key=lambda file: -file.stat().st_size)
@@ -287,6 +288,16 @@ def _build_library(work: Path, text: str, features: Sequence[str], report: Calla
         _run("linking", [*compiler(), "-shared", "-s", "-o", "simulator.so", *files, *libraries], work)
     for file in work.glob("*.o"):
         file.unlink()
+
+
+def _inside_table(header: str) -> str:
+    """Rows for `struct Inside` in harness.cpp: the SoC's registers and wires, those that are still there."""
+    rows = []
+    for member in re.findall(r"[CSIQ]Data/\*\d+:0\*/ (top__DOT__soc(?:__DOT__|__02e)\w+);", header):
+        name = member.removeprefix("top__DOT__soc").replace("___05F", "__").replace("__DOT__", ".")
+        name = re.sub(r"__0([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), name)
+        rows.append(f'{{"{name[1:]}", offsetof(Vtop___024root, {member}), sizeof(Vtop___024root::{member})}},\n')
+    return "".join(rows)
 
 
 def _compile_flags(traced: bool) -> list[str]:

@@ -417,7 +417,7 @@ class MemoryUnit(wiring.Component):
                                 second.eq(1),
                                 second_address.eq(Cat(Const(0, 3), self.m_address[3:] + 1)),
                             ]
-                        with m.Elif(~stores.full):
+                        with m.Elif(~Mux(second, stores.nearly_full, stores.full)):
                             m.d.comb += stores.push.eq(1)
                             with m.If(second):
                                 m.d.comb += [stores.push_mask.eq(bytes_mask[8:]), stores.push_hit.eq(0)]

@@ -1,6 +1,6 @@
 """The SoC without devices on an ECP5-85F: core, crossbar, a little memory. What the area and clock figures are of.
 
-    python -m boards.ecp5_core --seeds 1 2 3
+    python -m boards.synthesis --seeds 1 2 3
 
 The design needs pins that cannot be optimised away, and few of them: a serial input feeds what comes from outside, and
 one output is the exclusive or of what goes there. Synthesis and place and route are YoWASP's; the clock constraint is
@@ -108,6 +108,15 @@ def place_and_route(work: Path, *, seed: int, megahertz: float) -> dict[str, flo
     clocks = [clock["achieved"] for clock in result["fmax"].values()]
     used = {name: entry["used"] for name, entry in result["utilization"].items() if entry["used"]}
     return {"seed": seed, "mhz": min(clocks), **used}
+
+
+def megahertz_and_luts(
+    work: Path = Path("build/synthesis"), seeds: tuple[int, ...] = (1, 2, 3), megahertz: float = 50.0
+) -> tuple[list[float], int]:
+    """The clock reached with each seed, and the LUT4 cells of the synthesised design."""
+    cells = synthesise(work)
+    reached = [place_and_route(work, seed=seed, megahertz=megahertz)["mhz"] for seed in seeds]
+    return reached, cells["LUT4"]
 
 
 def main() -> None:
