@@ -50,6 +50,9 @@ PCIE_MMIO_HIGH = Region("pcie_mmio_high", 0x4_0000_0000, 0x4_0000_0000, "PCI 64-
 DRAM_BASE = 0x8000_0000
 DRAM = Region("dram", DRAM_BASE, 0x3_8000_0000, "DRAM (at most; the machine says where it ends)")
 
+COPY_ENGINE = Region("copy_engine", 0x10_2000, 0x1000, "copy engine: a device for tests of DMA, only where asked for")
+"""Not in REGIONS: QEMU's machine has none, and neither has ours unless it is configured."""
+
 REGIONS = (
     BOOT_ROM,
     FINISHER,

@@ -10,13 +10,14 @@ Everything is chosen in `SocConfig`; addresses and interrupt numbers come from `
 
 from dataclasses import dataclass, field
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Const, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl import memory_map
 from rtl.bus import axi4
 from rtl.bus.address_map import Window
+from rtl.bus.copy_engine import CopyEngine
 from rtl.bus.crossbar import Crossbar, Manager
 from rtl.bus.dma import DmaPort
 from rtl.bus.register_bridge import RegisterBridge
@@ -72,6 +73,7 @@ class SocConfig:
     ram_bytes    default RAM size, for the device tree; the hardware takes RAM's end from the port `ram_end`
     core         options of the core
     dma          build the DMA manager port
+    copy_engine  build the copy engine, a test device, behind the DMA port too; its interrupt is PLIC source 8
     boot_rom     contents of the boot ROM, if nobody replaces them before reset is released
     """
 
@@ -79,11 +81,14 @@ class SocConfig:
     ram_bytes: int = 128 << 20
     core: CoreConfig = field(default_factory=CoreConfig)
     dma: bool = False
+    copy_engine: bool = False
     boot_rom: bytes = reset_vector()
 
     def __post_init__(self) -> None:
         if self.clock_hz < 10_000:
             raise ValueError(f"clock_hz must be 10 kHz or more, not {self.clock_hz!r}")
+        if self.copy_engine and not self.dma:
+            raise ValueError("copy_engine needs dma: it copies through the DMA port")
         if self.ram_bytes < 1 << 20 or self.ram_bytes % 4096 or self.ram_bytes > memory_map.DRAM.size:
             raise ValueError(
                 f"ram_bytes must be whole pages from 1 MiB to {memory_map.DRAM.size >> 20} MiB, not {self.ram_bytes!r}"
@@ -182,7 +187,9 @@ class Soc(wiring.Component):
         m.submodules.core = core = self._make_core()
         m.submodules.crossbar = crossbar = self._crossbar
         m.submodules.bridge = bridge = RegisterBridge(
-            devices=[_window(region) for region in DEVICES],
+            devices=[
+                _window(region) for region in (*DEVICES, *([memory_map.COPY_ENGINE] if config.copy_engine else []))
+            ],
             addr_width=config.core.pa_width,
             id_width=crossbar.subordinate_id_width,
         )
@@ -201,9 +208,24 @@ class Soc(wiring.Component):
         # Managers
         wiring.connect(m, core.ibus, crossbar.ibus)
         wiring.connect(m, core.dbus, crossbar.dbus)
+        copy_interrupt = Const(0, 1)
         if config.dma:
-            m.submodules.dma = dma = DmaPort(config=config.core, id_width=DMA_ID_WIDTH)
-            wiring.connect(m, wiring.flipped(self.dma), dma.device)
+            device = wiring.flipped(self.dma)
+            id_width = DMA_ID_WIDTH
+            if config.copy_engine:
+                m.submodules.copy_engine = copy_engine = CopyEngine(addr_width=config.core.pa_width)
+                m.submodules.dma_arbiter = arbiter = Crossbar(
+                    managers=[Manager("outside", id_width=DMA_ID_WIDTH), Manager("copy_engine")],
+                    windows=[Window(0, 1 << config.core.pa_width, "shared")],
+                    addr_width=config.core.pa_width,
+                )
+                wiring.connect(m, device, arbiter.outside)
+                wiring.connect(m, copy_engine.bus, arbiter.copy_engine)
+                wiring.connect(m, bridge.copy_engine, copy_engine.registers)
+                device, id_width = arbiter.shared, arbiter.subordinate_id_width
+                copy_interrupt = copy_engine.interrupt
+            m.submodules.dma = dma = DmaPort(config=config.core, id_width=id_width)
+            wiring.connect(m, device, dma.device)
             wiring.connect(m, dma.bus, crossbar.dma)
             wiring.connect(m, dma.probe, core.probe)
 
@@ -230,7 +252,8 @@ class Soc(wiring.Component):
         lines = {
             Interrupt.UART: uart.interrupt,
             Interrupt.RTC: rtc.interrupt,
-            **{Interrupt(Interrupt.VIRTIO_0 + n): self.virtio_interrupts[n] for n in range(8)},
+            **{Interrupt(Interrupt.VIRTIO_0 + n): self.virtio_interrupts[n] for n in range(7)},
+            Interrupt.VIRTIO_7: self.virtio_interrupts[7] | copy_interrupt,
             **{Interrupt(Interrupt.PCI_A + n): self.pci_interrupts[n] for n in range(4)},
         }
         m.d.comb += [
