@@ -1,5 +1,6 @@
 """A client of the GDB remote protocol, as much of it as the twin's QEMU needs."""
 
+import select
 import socket
 import time
 
@@ -54,14 +55,11 @@ class GdbClient:
                 self._buffer = self._buffer[end + 3 :]
                 self._socket.sendall(b"+")
                 return packet.decode()
-            left = deadline - time.monotonic()
-            if left <= 0:
+            left = max(0.0, deadline - time.monotonic())
+            if not select.select([self._socket], [], [], left)[0]:
                 return None
-            self._socket.settimeout(left)
             try:
                 data = self._socket.recv(65536)
-            except TimeoutError:
-                return None
             except OSError as error:
                 raise GdbError("QEMU has ended") from error
             if not data:
