@@ -1,5 +1,6 @@
 """A client of the GDB remote protocol, as much of it as the twin's QEMU needs."""
 
+import select
 import socket
 import time
 
@@ -26,6 +27,7 @@ class GdbClient:
                     raise GdbError("QEMU's debugger port does not answer") from None
                 time.sleep(0.02)
         self._buffer = b""
+        self._watched: list[tuple[int, int]] = []
 
     def close(self) -> None:
         """Hangs up."""
@@ -54,14 +56,11 @@ class GdbClient:
                 self._buffer = self._buffer[end + 3 :]
                 self._socket.sendall(b"+")
                 return packet.decode()
-            left = deadline - time.monotonic()
-            if left <= 0:
+            left = max(0.0, deadline - time.monotonic())
+            if not select.select([self._socket], [], [], left)[0]:
                 return None
-            self._socket.settimeout(left)
             try:
                 data = self._socket.recv(65536)
-            except TimeoutError:
-                return None
             except OSError as error:
                 raise GdbError("QEMU has ended") from error
             if not data:
@@ -91,9 +90,21 @@ class GdbClient:
         return [int.from_bytes(data[n : n + 8], "little") for n in range(0, 33 * 8, 8)]
 
     def watch(self, address: int, length: int) -> None:
-        """Stops behind a write to an address."""
+        """Stops before a write to an address; `finish_write` then does the write."""
+        self._watched.append((address, length))
         if self.command(f"Z2,{address:x},{length:x}") != "OK":
             raise GdbError(f"QEMU cannot watch {address:#x}")
+
+    def finish_write(self) -> None:
+        """Executes the instruction whose write was stopped."""
+        self._set_watches("z")
+        self.command("s")
+        self._set_watches("Z")
+
+    def _set_watches(self, letter: str) -> None:
+        for address, length in self._watched:
+            if self.command(f"{letter}2,{address:x},{length:x}") != "OK":
+                raise GdbError(f"QEMU cannot watch {address:#x}")
 
     def go(self) -> None:
         """Continues; the next packet says where it stopped."""

@@ -23,6 +23,7 @@ ESCAPE = 0x01
 INTERRUPT = 0x03
 CHUNK = 1 << 16
 FIRST_INPUT_PATIENCE = 0.05
+MOST_FIRST_INPUT = 1 << 20
 
 
 class Left(Exception):
@@ -101,7 +102,7 @@ class Terminal:
                 self._open = False
                 break
             parts.append(part)
-            if patience == 0:
+            if patience == 0 or len(parts) * CHUNK > MOST_FIRST_INPUT:
                 break
         return b"".join(parts)
 

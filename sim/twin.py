@@ -185,6 +185,8 @@ class Twin:
         if gdb.receive(0) is None:
             return None
         assert self.program
+        self._keep_signature(gdb)
+        gdb.finish_write()  # of the finisher: QEMU ends here
         addresses = self.program.symbols.addresses
         tohost, fromhost = addresses.get("tohost", 0), addresses.get("fromhost")
         request = int.from_bytes(gdb.read_memory(tohost, 8), "little") if tohost else 0

@@ -18,6 +18,9 @@ from sim.trace import InstructionTrace
 from .options import RunOptions, soc_config
 from .progress import Progress
 
+MOST_PENDING = 1 << 16
+"""Bytes typed ahead of the machine before a pipe has to wait."""
+
 
 def run(options: RunOptions) -> int:
     """Runs; gives the exit status."""
@@ -137,8 +140,8 @@ class _Session:
             self.trace.drain()
         if printed:
             self.terminal.write(printed)
-        if typed := self.terminal.typed():
-            self.machine.console.write(typed)
+        if self.terminal.interactive or self.machine.console.pending < MOST_PENDING:
+            self.machine.console.write(self.terminal.typed())
         self.progress.update(self.machine)
 
     def _write_results(self, outcome: Outcome | None, status: int) -> None:

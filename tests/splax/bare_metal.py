@@ -109,3 +109,20 @@ def assemble(directory: Path, source: str, name: str = "program", *options: str)
     command += ["-mabi=lp64", "-mcmodel=medany", "-nostdlib", "-static", "-fno-sanitize=all", f"-Wl,-T,{script}"]
     subprocess.run([*command, *options, str(assembly), "-o", str(target)], check=True, capture_output=True)
     return target
+
+
+ECHO = f"""{HEAD}
+    li t0, 0x10000000
+1:  lbu t1, 5(t0)       # LSR: data ready
+    andi t1, t1, 1
+    beqz t1, 1b
+    lbu t2, 0(t0)
+    sb t2, 0(t0)
+    li t3, 'q'
+    bne t2, t3, 1b
+    la t0, tohost
+    li t1, 1
+    sd t1, 0(t0)
+2:  j 2b
+{HOST}
+"""

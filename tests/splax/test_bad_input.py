@@ -122,7 +122,7 @@ def test_nothing_half_written_is_left(splax: Splax, program: Path, tmp_path: Pat
     target.mkdir()
     program = shutil.copy(program, tmp_path / "copy.elf")
     arguments = ("--elf", program, "--trace", target / "trace", "--stats", "/dev/full")
-    refused(splax, *arguments, names="/dev/full")
+    assert splax("run", *arguments).returncode == 2
     assert {path.name for path in target.iterdir()} <= {"trace"}
     loop = assemble(tmp_path, LOOP)
     refused(splax, "--elf", loop, "--trace", "/dev/full", "--max-cycles", "3000000", names="/dev/full")
