@@ -92,3 +92,25 @@ def test_crossing_stores_that_miss_do_not_stop_the_store_buffer(bench):
 
     machine = execute(bench, 300, make)
     assert machine.counts["write_back"] > 20
+
+
+def test_a_line_that_is_written_back_is_not_fetched_before_memory_has_it(bench):
+    """All accesses go to one set, so that lines are evicted and wanted back at once."""
+
+    def make(top, rng):
+        pages = random_pages(rng, frames=6, special=False)
+        operations = random_operations(rng, pages, OPERATIONS, misaligned=0, offsets=(0x40,))
+        return Machine(top, rng, pages, operations, stall=0.2, latency=30)
+
+    machine = execute(bench, 400, make)
+    assert machine.counts["write_back"] > 20
+
+
+def test_dma_writes_to_lines_in_use_are_seen_and_end_reservations(bench):
+    def make(top, rng):
+        pages = random_pages(rng, frames=2, special=False)
+        operations = random_operations(rng, pages, OPERATIONS, atomics=0.6, misaligned=0, offsets=(0x40,))
+        return Machine(top, rng, pages, operations, stall=0.1, latency=4, dma=0.3, offsets=(0x40,))
+
+    machine = execute(bench, 500, make)
+    assert machine.counts["sc"] and machine.counts["dma"] > 50

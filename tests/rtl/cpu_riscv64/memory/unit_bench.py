@@ -149,6 +149,7 @@ class Machine:
     dma, fetch, walker : probability per cycle that each begins something
     remap : probability after an operation that two pages are exchanged, with an SFENCE.VMA
     bad_line : physical line that the bus refuses
+    offsets : lines of a page that DMA uses
     """
 
     def __init__(
@@ -166,6 +167,7 @@ class Machine:
         remap: float = 0.0,
         bad_line: int | None = None,
         patience: int = 3000,
+        offsets: tuple = OFFSETS,
     ):
         self.bench, self.unit, self.rng, self.pages = bench, bench.unit, rng, pages
         self.operations, self.bad_line, self.patience = operations, bad_line, patience
@@ -180,6 +182,7 @@ class Machine:
             for byte in range(line, line + 64):
                 self.memory[byte] = rng.randrange(256)
                 self.judge.seed(byte, self.memory[byte])
+        self.targets = [line for line in self.lines if line & 0xFFF in offsets]  # of DMA
         self.bus = AxiMemory(self.unit.bus, rng, self._bus_read, self._bus_write, stall=stall, latency=latency)
         self.counts = dict.fromkeys(("done", "fault", "sc", "dma", "fetch", "walker", "remap", "miss", "write_back"), 0)
         # pipeline
@@ -387,7 +390,7 @@ class Machine:
         job = self.dma
         if job is None:
             if rng.random() < self.chances["dma"] and not self.stopping:
-                self._begin_dma(ctx, rng.choice(self.lines), rng.choice((Probe.CLEAN, Probe.FLUSH)))
+                self._begin_dma(ctx, rng.choice(self.targets), rng.choice((Probe.CLEAN, Probe.FLUSH)))
             return
         if job["state"] == "ask" and s.dma_done:
             ctx.set(probe.valid, 0)
@@ -670,7 +673,13 @@ def random_pages(rng: random.Random, *, frames: int = 6, special: bool = True) -
 
 
 def random_operations(
-    rng: random.Random, pages: dict[int, Page], count: int, *, atomics: float = 0.2, misaligned: float = 0.3
+    rng: random.Random,
+    pages: dict[int, Page],
+    count: int,
+    *,
+    atomics: float = 0.2,
+    misaligned: float = 0.3,
+    offsets: tuple = OFFSETS,
 ) -> Iterator[Operation]:
     """Loads, stores and atomics, mostly near the last address, so that they meet each other."""
     last = reserved = VIRTUAL
@@ -682,7 +691,7 @@ def random_operations(
         if rng.random() < 0.5:
             address = last + rng.randint(-8, 8)
         else:
-            address = (rng.choice(list(pages)) << 12) + rng.choice(OFFSETS) + rng.randrange(64)
+            address = (rng.choice(list(pages)) << 12) + rng.choice(offsets) + rng.randrange(64)
         size = rng.choice((0, 1, 2, 3, 3))
         kind = rng.choice((Memory.LOAD, Memory.STORE))
         if rng.random() < atomics:
@@ -694,7 +703,7 @@ def random_operations(
             address &= -(1 << size)
         # stay in the lines that are used, and in the pages
         if address & 0xFFF >= 0xC0 and address & 0xFFF < 0xFC0:
-            address = (address & -0x1000) + rng.choice(OFFSETS) + (address & 0x38)
+            address = (address & -0x1000) + rng.choice(offsets) + (address & 0x38)
         if address & 0xFFF < 0xC0 and (address & 0xFFF) + (1 << size) > 0xC0:
             address &= -8
         if not first <= address <= end - 8:
