@@ -95,12 +95,17 @@ def test_crossing_stores_that_miss_do_not_stop_the_store_buffer(bench):
 
 
 def test_a_line_that_is_written_back_is_not_fetched_before_memory_has_it(bench):
-    """All accesses go to one set, so that lines are evicted and wanted back at once."""
+    """All accesses go to one doubleword of each line of one set: evicted lines are wanted back at once."""
 
     def make(top, rng):
         pages = random_pages(rng, frames=6, special=False)
-        operations = random_operations(rng, pages, OPERATIONS, misaligned=0, offsets=(0x40,))
-        return Machine(top, rng, pages, operations, stall=0.2, latency=30)
+
+        def operations():
+            for _ in range(OPERATIONS):
+                kind = Memory.STORE if rng.random() < 0.25 else Memory.LOAD
+                yield Operation(kind, (rng.choice(list(pages)) << 12) + 0x40, 3, rng.getrandbits(64))
+
+        return Machine(top, rng, pages, operations(), stall=0.2, latency=30)
 
     machine = execute(bench, 400, make)
     assert machine.counts["write_back"] > 20
