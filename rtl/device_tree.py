@@ -20,7 +20,7 @@ BASE_ISA = "rv64i"
 EXTENSIONS = ("zicsr", "zifencei", "zihintpause", "zba", "zbb", "zbs", "sstc")
 """Multi-letter extensions that QEMU 7.2 names in riscv,isa, in its order."""
 
-UNNAMED_EXTENSIONS = ("zicntr", "zihpm", "svadu")
+UNNAMED_EXTENSIONS = ("zicntr", "zihpm")
 """Those that are there too, for riscv,isa-extensions (QEMU 7.2 does not name them)."""
 
 # interrupt-controller inputs of a hart: the bits of mip

@@ -39,7 +39,7 @@ WIRED_INTERRUPTS = tuple(Interrupt)
 """Sources with a gateway in the PLIC, by number."""
 
 CORE_MANAGERS = (Manager("ibus", id_width=1, read_only=True), Manager("dbus", id_width=2))
-DMA_MANAGER = Manager("dma", id_width=1)
+DMA_MANAGER = Manager("dma", id_width=1, reaches=("dram",))
 
 DMA_ID_WIDTH = 4
 """AXI4 identifier bits at the port `dma`."""
@@ -53,15 +53,14 @@ def _window(region: Region, name: str | None = None) -> Window:
 
 
 def _crossbar(config: "SocConfig") -> Crossbar:
-    """DRAM is one subordinate; the rest of the map goes to the bridge, which refuses what is not there."""
+    """DRAM is one subordinate; all other addresses go to the bridge, which refuses what is not there."""
     managers = [*CORE_MANAGERS, *([DMA_MANAGER] if config.dma else [])]
-    high = memory_map.PCIE_MMIO_HIGH
-    windows = [
-        _window(memory_map.DRAM),
-        Window(0, memory_map.DRAM_BASE, "registers"),
-        _window(high, "registers"),
-    ]
-    return Crossbar(managers=managers, windows=windows, addr_width=config.core.pa_width)
+    return Crossbar(
+        managers=managers,
+        windows=[_window(memory_map.DRAM)],
+        elsewhere="registers",
+        addr_width=config.core.pa_width,
+    )
 
 
 @dataclass(frozen=True)

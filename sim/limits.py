@@ -1,5 +1,6 @@
 """Why a run did not end by itself: the line that goes with exit status 124."""
 
+from .errors import InputError
 from .machine import Machine, Outcome, Reason
 
 QUIET_CYCLES = 10_000
@@ -21,15 +22,27 @@ def doing(machine: Machine) -> str:
     recent = machine.recent()
     if quiet > QUIET_CYCLES:
         last = _name(machine, recent[-1])
-        waiting = f"no instruction has retired for {quiet} cycles (it waits for an interrupt, or hangs)"
-        return f"{waiting}, the last was at {last}"
+        trap = _trap(machine)
+        reason = "it traps in its own handler, waits for an interrupt, or hangs" if trap else "it waits or hangs"
+        return f"no instruction has retired for {quiet} cycles ({reason}), the last was at {last}{trap}"
     distinct = sorted(set(recent))
     if len(recent) >= 32 and len(distinct) <= len(recent) // 2:
         plural = "s" if len(distinct) > 1 else ""
-        return f"it loops over {len(distinct)} instruction{plural} at {_name(machine, distinct[0])}..{distinct[-1]:#x}"
+        where = f"{_name(machine, distinct[0])}..{distinct[-1]:#x}"
+        return f"it loops over {len(distinct)} instruction{plural} at {where}{_trap(machine)}"
     return f"{status.instructions} instructions have retired"
 
 
 def _name(machine: Machine, address: int) -> str:
     name = machine.symbols.name(address)
     return f"{address:#x} ({name})" if name else f"{address:#x}"
+
+
+def _trap(machine: Machine) -> str:
+    """Of a loop: the last trap into this mode, if there was one."""
+    mode = "ms"[machine.status.privilege != 3]
+    try:
+        epc, tval = machine.peek(f"core.csr.{mode}epc"), machine.peek(f"core.csr.{mode}tval")
+    except InputError:
+        return ""
+    return f"; last trap at {_name(machine, epc)} with tval {tval:#x}" if epc else ""

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from rtl.soc import Soc, SocConfig
 from . import boot, htif
 from .binding import Library, Record, Stop
 from .build import Design, Simulator, build
+from .disassembler import REGISTERS
 from .elf import Elf, Symbols
 from .errors import CheckpointError, InputError, SplaxError
 from .output import finished_file
@@ -414,6 +416,36 @@ class Machine:
         count, size = self.status.instructions, len(self.status.recent)
         return [self.status.recent[n % size] for n in range(max(0, count - size), count)]
 
+    def registers(self) -> dict[str, int]:
+        """pc and x1..x31, by ABI name: as the instructions retired so far leave them."""
+        values = (ctypes.c_uint64 * 32)()
+        if not self._library.registers(self._handle, values):
+            raise InputError("this SoC shows no register file")
+        return {"pc": self.status.pc} | {name: values[n] for n, name in enumerate(REGISTERS) if n}
+
+    def peek(self, name: str) -> int:
+        """A register or wire by its name below the SoC, such as `core.csr.mepc`, as far as the design still has it.
+
+        What optimisation removed reads as 0 where other bits of the name are left; where nothing is left, InputError.
+        """
+        pieces = self._inside.get(name)
+        if not pieces:
+            raise InputError(f"there is no {name!r} inside this simulator")
+        return sum(self._library.peek(self._handle, index) << low for low, index in pieces)
+
+    @cached_property
+    def _inside(self) -> dict[str, list[tuple[int, int]]]:
+        """(lowest bit, index) of the pieces of everything inside, by name."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        text, size, index = ctypes.c_char_p(), ctypes.c_uint32(), 0
+        while self._library.inside(index, ctypes.byref(text), ctypes.byref(size)):
+            assert text.value
+            name, _, bits = text.value.decode().rstrip("]").partition("[")
+            low = bits.rpartition(":")[2]
+            found.setdefault(name, []).append((int(low) if low.isdigit() else 0, index))
+            index += 1
+        return found
+
     def statistics(self) -> dict[str, Any]:
         """Counts and times since the machine was made."""
         status = self.status
@@ -479,8 +511,10 @@ class Machine:
             raise InputError("this simulator has no RVFI port", "build it with CoreConfig(rvfi=True)")
         self._library.records_start(self._handle, capacity)
 
-    def records(self) -> list[Record]:
-        """Retired instructions since the last call."""
+    def records(self, *, ending: bool = False) -> list[Record]:
+        """Retired instructions since the last call; `ending` adds the one whose effect ended the run."""
+        if ending:
+            self._library.records_last(self._handle)
         at = ctypes.POINTER(Record)()
         count = self._library.records_take(self._handle, ctypes.byref(at))
         return list((Record * count).from_buffer_copy(ctypes.string_at(at, count * ctypes.sizeof(Record))))

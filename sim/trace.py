@@ -25,9 +25,9 @@ class InstructionTrace:
         self._machine, self._file = machine, file
         machine.record()
 
-    def drain(self) -> None:
+    def drain(self, *, ending: bool = False) -> None:
         """Takes what has retired since and writes it."""
-        lines = [format_record(record) for record in self._machine.records()]
+        lines = [format_record(record) for record in self._machine.records(ending=ending)]
         if lines:
             self._file.write(("\n".join(lines) + "\n").encode())
 

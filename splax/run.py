@@ -85,7 +85,7 @@ class _Session:
                     status = 130
                 self.terminal.write(machine.console.collect())
             if self.trace:
-                self.trace.drain()
+                self.trace.drain(ending=True)
         if outcome and outcome.reason in (Reason.CYCLES, Reason.TIME):
             print(f"splax: {limits.explain(machine, outcome)}", file=sys.stderr)
         self._write_results(outcome, status)

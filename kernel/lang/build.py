@@ -30,6 +30,7 @@ FREESTANDING_FLAGS = (
     *PLAIN_FLAGS,
     "-ffreestanding",
     "-fno-asynchronous-unwind-tables",
+    "-fno-unwind-tables",
     "-fno-stack-protector",
     "-fstack-size-section",
     "-ffunction-sections",
@@ -62,7 +63,9 @@ TARGETS = {
             "-mcmodel=kernel",
         ),
     ),
-    "aarch64": Target("aarch64", ("-target", "aarch64-freestanding-none", "-mgeneral-regs-only")),
+    # No vector registers (zig takes features from -mcpu only, and ignores -mgeneral-regs-only). Unaligned accesses
+    # fault while the MMU is off, and the boot code is compiled like the rest.
+    "aarch64": Target("aarch64", ("-target", "aarch64-freestanding-none", "-mcpu=generic+strict_align-fp_armv8-neon")),
 }
 
 
@@ -122,12 +125,13 @@ def _intact(path: Path, check: Path) -> bool:
         return False
 
 
-def run_compiler(arguments: Sequence[str], *, warnings_are_errors: bool = True) -> None:
-    """`zig cc ...`; anything it says is an error, since generated C must not even warn."""
+def run_zig(arguments: Sequence[str]) -> None:
+    """`zig cc ...` and its like; anything it says is an error, since generated C must not even warn."""
     zig, _ = compiler()
-    result = subprocess.run([zig, "cc", *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
-    if result.returncode or (warnings_are_errors and result.stderr.strip()):
-        raise ToolError(f"zig cc failed ({result.returncode}): {' '.join(arguments)}\n{result.stdout}{result.stderr}")
+    result = subprocess.run([zig, *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
+    if result.returncode or result.stderr.strip():
+        command = " ".join(["zig", *arguments])
+        raise ToolError(f"{command}: status {result.returncode}\n{result.stdout}{result.stderr}")
 
 
 def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[str] = ()) -> Path:
@@ -139,7 +143,7 @@ def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[st
         source.write_text(text)
         mode = ["-c"] if suffix == ".o" else list(link)
         prefix = f"-ffile-prefix-map={output.parent}=generated"
-        run_compiler([*flags, prefix, "-I", str(HERE), *mode, str(source), "-o", str(output)])
+        run_zig(["cc", *flags, prefix, "-I", str(HERE), *mode, str(source), "-o", str(output)])
 
     return cached([text, runtime, " ".join([*flags, *link]), compiler()[1]], suffix, make)
 
@@ -150,7 +154,7 @@ def compile_assembly(text: str, arch: str) -> Path:
     def make(output: Path) -> None:
         source = output.with_suffix(".S")
         source.write_text(text)
-        run_compiler([*target(arch).flags, f"-ffile-prefix-map={output.parent}=generated", "-c", str(source)]
+        run_zig(["cc", *target(arch).flags, f"-ffile-prefix-map={output.parent}=generated", "-c", str(source)]
                      + ["-o", str(output)])  # fmt: skip
 
     return cached([text, arch, compiler()[1]], ".S.o", make)
@@ -178,11 +182,10 @@ def build_object(roots: Sequence[Function], arch: str, *, optimize: str = "-O2",
     return made
 
 
-def link(objects: Sequence[Path], arch: str, output: Path, flags: Sequence[str] = ()) -> Path:
-    """Links objects, assembly (.S) and C files to a static executable; `flags` take e.g. `-Wl,-T,script`."""
-    names = [str(o) for o in objects]
-    static = ["-nostdlib", "-static", "-ffreestanding", "-Wl,--gc-sections"]
-    run_compiler([*target(arch).flags, *static, *flags, *names, "-o", str(output)])
+def link(inputs: Sequence[Path], arch: str, output: Path, flags: Sequence[str] = ()) -> Path:
+    """Links objects and assembly files (.S) to a static executable with lld; `flags` are lld's, e.g. `-T`, `script`."""
+    objects = [compile_assembly(p.read_text(), arch) if p.suffix == ".S" else p for p in inputs]
+    run_zig(["ld.lld", "-static", "--gc-sections", *flags, *map(str, objects), "-o", str(output)])
     return output
 
 

@@ -49,8 +49,10 @@ class Emitter:
             self.function_names[function] = self._function_name(function)
         for variable in program.variables:
             name = identifier(f"{variable.module}__{variable.name}".replace(".", "_"))
-            plain = variable.symbol is None or native
-            self.variable_names[variable] = self.types.unique(name) if plain else self.types.claim(variable.symbol)
+            if variable.symbol is None or native:
+                self.variable_names[variable] = self.types.unique(name)
+            else:
+                self.variable_names[variable] = self.types.claim(variable.symbol)
 
     def _function_name(self, function: Function | Assembly) -> str:
         if isinstance(function, Function) and function.symbol and not (self.native and function.symbol in RESERVED):

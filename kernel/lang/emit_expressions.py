@@ -268,9 +268,10 @@ class EmitExpressions:
 
     def _some(self, node: tree.Some) -> str:
         site = self.emitter.site(node.span, f"`{source_text(node)}` is None", 0)
-        text = f"kp_some({self.bare(node.operand)}, {site})"
         target = types.target_of(node.type)  # type: ignore[arg-type]
-        return f"(u64){text}" if isinstance(target, RegistersType) else f"(({self.types.name(node.type)}){text})"
+        if isinstance(target, RegistersType):  # an address in C
+            return f"(u64)kp_some((const void *){self.expression(node.operand)}, {site})"
+        return f"(({self.types.name(node.type)})kp_some({self.bare(node.operand)}, {site}))"
 
     # Bit fields, structs, spans
 

@@ -26,7 +26,6 @@ from kernel.lang.types import (
     Type,
 )
 
-_storage: dict[Variable, tuple[Any, int]] = {}
 _functions: dict[int, Function] = {}
 _devices: dict[int, Any] = {}
 _device_addresses: dict[int, int] = {}
@@ -146,6 +145,9 @@ class ArrayView(Memory):
 
     def __repr__(self) -> str:
         return f"[{', '.join(repr(v) for v in self)}]"
+
+
+_storage: dict[Variable, Memory] = {}  # the host-native memory of module variables
 
 
 def view(kind: Type, address: int, owner: Any) -> Any:
@@ -342,22 +344,24 @@ def variable_address(variable: Variable) -> int:
     """The host-native memory of a variable, set to its initial value on first use."""
     if variable not in _storage:
         owner, address = allocate(variable.type.size, variable.align or 16)
-        _storage[variable] = owner, address
+        _storage[variable] = memory = view(variable.type, address, owner)
         if variable.initial is not None:
-            store(variable.type, address, variable.initial, view(variable.type, address, owner))
-    return _storage[variable][1]
+            store(variable.type, address, variable.initial, memory)
+    return _storage[variable].address
 
 
 def load_variable(variable: Variable) -> Any:
     """`variable.value`."""
-    return load(variable.type, variable_address(variable), _storage[variable][0])
+    address = variable_address(variable)
+    return load(variable.type, address, _storage[variable])
 
 
 def store_variable(variable: Variable, value: Any) -> None:
     """`variable.value = value`."""
     if variable.constant:
         raise TypeError(f"{variable.name} is a constant")
-    store(variable.type, variable_address(variable), value, None)
+    address = variable_address(variable)
+    store(variable.type, address, value, _storage[variable])
 
 
 def device_address(device: Any) -> int:

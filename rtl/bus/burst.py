@@ -1,6 +1,6 @@
 """Where the beats of a burst lie (ARM IHI 0022, A3.4.1), for subordinates of a 64-bit bus."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from . import axi4
 
@@ -12,20 +12,20 @@ def next_address(m: Module, address: Value, *, length: Value, size: Value, burst
 
     A burst does not cross 4 KiB, so only the low 12 bits are computed: the adder is short.
     """
-    low = Signal(12)
-    result = Signal.like(address)
-    bytes_per_beat = Array([1, 2, 4, 8])[size[:2]]
-    container = Array([0xFFF, 0xFFE, 0xFFC, 0xFF8])[size[:2]]
-    m.d.comb += low.eq((address[:12] & container) + bytes_per_beat)
-    m.d.comb += result.eq(Cat(low, address[12:]))
+    counted = Signal(12)
+    m.d.comb += counted.eq(((address[:12] >> size[:2]) + 1) << size[:2])
+    # the bits that count; the others stay
+    mask = Signal(12)
     with m.Switch(burst):
         with m.Case(axi4.Burst.FIXED):
-            m.d.comb += result.eq(address)
+            m.d.comb += mask.eq(0)
         with m.Case(axi4.Burst.WRAP):
             # 2, 4, 8 or 16 beats: the bits below the size of the whole burst go round
-            around = Signal(7)
-            m.d.comb += around.eq((Cat(Const(7, 3), length[:4]) << size[:2]) >> 3)
-            m.d.comb += result.eq(Cat(low[:7] & around | address[:7] & ~around, address[7:]))
+            m.d.comb += mask.eq((Cat(Const(7, 3), length[:4]) << size[:2]) >> 3)
+        with m.Default():
+            m.d.comb += mask.eq(0xFFF)
+    result = Signal.like(address)
+    m.d.comb += result.eq(Cat(counted & mask | address[:12] & ~mask, address[12:]))
     return result
 
 

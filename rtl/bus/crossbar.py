@@ -56,7 +56,10 @@ class Crossbar(wiring.Component):
     managers : list of Manager
         Each becomes a port.
     windows : list of Window
-        Each name in it becomes a port. What they leave free answers DECERR.
+        Each name in it becomes a port.
+    elsewhere : str, optional
+        The subordinate that gets all addresses outside the windows, and refuses what it does not know; a port of this
+        name is made if no window has it. Unless given, addresses outside the windows answer DECERR.
     addr_width, data_width : int
         As of `axi4.Signature`.
     outstanding : int
@@ -76,6 +79,7 @@ class Crossbar(wiring.Component):
         managers: Sequence[Manager],
         windows: Sequence[Window],
         addr_width: int,
+        elsewhere: str | None = None,
         data_width: int = 64,
         outstanding: int = 8,
     ):
@@ -85,7 +89,10 @@ class Crossbar(wiring.Component):
             raise ValueError(f"outstanding must be 1 or more, not {outstanding!r}")
         self._managers = tuple(managers)
         self._windows = check_windows(windows, addr_width)
+        self._elsewhere = elsewhere
         self._names = port_names(windows)
+        if elsewhere is not None and elsewhere not in self._names:
+            self._names.append(elsewhere)
         names = [manager.name for manager in managers] + self._names
         if len(set(names)) != len(names):
             raise ValueError(f"port names must differ: {', '.join(names)}")
@@ -114,18 +121,17 @@ class Crossbar(wiring.Component):
             addr_width=self._addr_width, data_width=self._data_width, id_width=self.subordinate_id_width
         )
 
-    def _reached(self, manager: Manager) -> list[tuple[Window, int]]:
-        """The windows that `manager` may reach and the numbers of their subordinates."""
-        return [
-            (window, self._names.index(window.name))
-            for window in self._windows
-            if manager.reaches is None or window.name in manager.reaches
-        ]
-
     def _router(self, manager: Manager) -> Router:
-        """The decoder of `manager`: what its windows leave free goes to the error subordinate, which comes last."""
-        windows = self._reached(manager)
-        if sum(window.size for window, _ in windows) == 1 << self._addr_width:
+        """The decoder of `manager`. What its windows leave free goes to the error subordinate, numbered last."""
+
+        def reached(name: str) -> bool:
+            return manager.reaches is None or name in manager.reaches
+
+        windows = [(window, self._names.index(window.name)) for window in self._windows if reached(window.name)]
+        if self._elsewhere is not None and reached(self._elsewhere):
+            elsewhere = self._names.index(self._elsewhere)
+            windows = [(window, number) for window, number in windows if number != elsewhere]
+        elif sum(window.size for window, _ in windows) == 1 << self._addr_width:
             *windows, (_, elsewhere) = windows
         else:
             elsewhere = len(self._names)

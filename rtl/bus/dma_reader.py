@@ -57,21 +57,17 @@ class DmaReader(wiring.Component):
         piece_layout = data.StructLayout({"id": self._id_width, "final": 1})
         m.submodules.pieces = pieces = SyncFIFO(width=piece_layout.size, depth=self._lines)
         beat_layout = data.StructLayout({"beat": self.response.payload.shape(), "end_of_piece": 1})
-        m.submodules.beats = beats = SyncFIFOBuffered(width=beat_layout.size, depth=self._lines * LINE_BEATS)
+        # one more for the queue's output register: the memory behind it has a round number of rows
+        m.submodules.beats = beats = SyncFIFOBuffered(width=beat_layout.size, depth=self._lines * LINE_BEATS + 1)
         free = Signal(range(self._lines + 1), init=self._lines)
 
         request = Signal(self.request.payload.shape())
         beats_left = Signal(9)
-        to_line_end = Signal(range(LINE_BYTES + 1))
+        to_line_end = (LINE_BYTES >> request.size[:2]) - (request.addr[:LINE_BITS] >> request.size[:2])
         most = Signal(range(LINE_BEATS + 1))
+        m.d.comb += most.eq(Mux(to_line_end < LINE_BEATS, to_line_end, LINE_BEATS))
         piece = Signal(range(LINE_BEATS + 1))
         final = Signal()
-        m.d.comb += [
-            to_line_end.eq((LINE_BYTES >> request.size[:2]) - (request.addr[:LINE_BITS] >> request.size[:2])),
-            most.eq(Mux(to_line_end < LINE_BEATS, to_line_end, LINE_BEATS)),
-            final.eq(beats_left <= most),
-            piece.eq(Mux(final, beats_left, most)),
-        ]
 
         line_address = Cat(Const(0, LINE_BITS), request.addr[LINE_BITS:])
         # A burst does not cross 4 KiB: the adder is short.
@@ -90,11 +86,12 @@ class DmaReader(wiring.Component):
         with m.FSM():
             with m.State("Wait for a request"):
                 m.d.comb += self.request.ready.eq(1)
-                m.d.sync += [request.eq(self.request.payload), beats_left.eq(self.request.payload.len + 1)]
                 with m.If(self.request.valid):
+                    m.d.sync += [request.eq(self.request.payload), beats_left.eq(self.request.payload.len + 1)]
                     m.next = "Ask the cache"
             with m.State("Ask the cache"):
                 m.d.comb += self.line.valid.eq(free != 0)
+                m.d.sync += [final.eq(beats_left <= most), piece.eq(Mux(beats_left <= most, beats_left, most))]
                 with m.If(self.line.valid & self.line.ready):
                     m.next = "Read the line"
             with m.State("Read the line"):

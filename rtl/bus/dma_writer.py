@@ -1,7 +1,7 @@
 """The writing half of the DMA port: bursts of a device become lines that the data cache has given up."""
 
-from amaranth.hdl import Cat, Const, Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -53,83 +53,85 @@ class DmaWriter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.words = words = Memory(shape=64, depth=2 * LINE_BEATS, init=[])
-        into = words.write_port(granularity=8)
+        into = words.write_port()
         out_of = words.read_port(domain="comb")
+        bank = Signal()  # of the line that fills
 
-        # What is known of each of the two lines beside its data
-        number_layout = self._addr_width - LINE_BITS
-        line_layout = data.StructLayout(
-            {"number": number_layout, "strobes": LINE_BYTES, "id": self._id_width, "final": 1}
-        )
-        lines = [Signal(line_layout, name=f"line_{bank}") for bank in range(2)]
-        full = Signal(2)
-        filling, draining = Signal(), Signal()
-
-        # --- filling ---
+        # --- collecting: while `full`, the line below waits to be taken over and nothing moves ---
+        full = Signal()
         request = Signal(self.request.payload.shape())
+        number = Signal(self._addr_width - LINE_BITS)
         strobes = Signal(LINE_BYTES)
-        collected = Signal(LINE_BYTES)
-        following = next_address(
-            m, request.addr, length=request.len, size=request.size, burst=Const(axi4.Burst.INCR.value, 2)
-        )
-        m.d.comb += [
-            collected.eq(strobes | (self.data.payload.strb << Cat(Const(0, 3), request.addr[3:LINE_BITS]))),
-            into.addr.eq(Cat(request.addr[3:LINE_BITS], filling)),
-            into.data.eq(self.data.payload.data),
-        ]
-        with m.FSM(name="fill"):
+        fresh = Signal()  # `strobes` are those of the line before
+        final = Signal()
+        # A word is put together here from its beats and stored one cycle later.
+        word = Signal(64)
+        enabled = Cat(enable.replicate(8) for enable in self.data.payload.strb)
+        m.d.comb += into.data.eq(word)
+        m.d.sync += into.en.eq(0)
+
+        with m.FSM(name="collect"):
             with m.State("Wait for a request"):
-                m.d.comb += self.request.ready.eq(1)
-                m.d.sync += [request.eq(self.request.payload), strobes.eq(0)]
-                with m.If(self.request.valid):
+                m.d.comb += self.request.ready.eq(~full)
+                with m.If(self.request.valid & self.request.ready):
+                    m.d.sync += [request.eq(self.request.payload), fresh.eq(1)]
                     m.next = "Collect a line"
             with m.State("Collect a line"):
-                m.d.comb += self.data.ready.eq(~full.bit_select(filling, 1))
+                m.d.comb += self.data.ready.eq(~full)
                 with m.If(self.data.valid & self.data.ready):
-                    last = self.data.payload.last
-                    m.d.comb += into.en.eq(self.data.payload.strb)
-                    m.d.sync += [request.addr.eq(following), strobes.eq(collected)]
-                    with m.If(last | (following[LINE_BITS] != request.addr[LINE_BITS])):
-                        m.d.sync += [filling.eq(~filling), full.bit_select(filling, 1).eq(1), strobes.eq(0)]
-                        for bank, line in enumerate(lines):
-                            with m.If(filling == bank):
-                                m.d.sync += [
-                                    line.number.eq(request.addr[LINE_BITS:]),
-                                    line.strobes.eq(collected),
-                                    line.id.eq(request.id),
-                                    line.final.eq(last),
-                                ]
-                    with m.If(last):
+                    following = next_address(
+                        m, request.addr, length=request.len, size=request.size, burst=Const(axi4.Burst.INCR.value, 2)
+                    )
+                    beat_strobes = self.data.payload.strb << Cat(Const(0, 3), request.addr[3:LINE_BITS])
+                    line_ends = self.data.payload.last | (following[LINE_BITS] != request.addr[LINE_BITS])
+                    m.d.sync += [
+                        word.eq(word ^ ((word ^ self.data.payload.data) & enabled)),
+                        into.addr.eq(Cat(request.addr[3:LINE_BITS], bank)),
+                        into.en.eq(1),
+                        strobes.eq(Mux(fresh, 0, strobes) | beat_strobes),
+                        number.eq(request.addr[LINE_BITS:]),
+                        final.eq(self.data.payload.last),
+                        request.addr.eq(following),
+                        fresh.eq(line_ends),
+                        full.eq(line_ends),
+                    ]
+                    with m.If(self.data.payload.last):
                         m.next = "Wait for a request"
 
-        # --- draining ---
-        line = Signal(line_layout)
-        with m.If(draining):
-            m.d.comb += line.eq(lines[1])
-        with m.Else():
-            m.d.comb += line.eq(lines[0])
+        # --- writing ---
+        line = Signal.like(number)
+        line_strobes = Signal.like(strobes)  # shifts, so that the next beat's are lowest
+        last_line = Signal()
         beat = Signal(range(LINE_BEATS))
         address_taken, data_taken = Signal(), Signal()
-        line_address = Cat(Const(0, LINE_BITS), line.number)
+        line_address = Cat(Const(0, LINE_BITS), line)
         m.d.comb += [
             self.line.payload.eq(line_address),
             self.aw.payload.addr.eq(line_address),
             self.aw.payload.len.eq(LINE_BEATS - 1),
             self.aw.payload.size.eq(3),
             self.aw.payload.burst.eq(axi4.Burst.INCR),
-            out_of.addr.eq(Cat(beat, draining)),
+            out_of.addr.eq(Cat(beat, ~bank)),
             self.w.payload.data.eq(out_of.data),
-            self.w.payload.strb.eq(line.strobes.word_select(beat, 8)),
+            self.w.payload.strb.eq(line_strobes[:8]),
             self.w.payload.last.eq(beat == LINE_BEATS - 1),
-            self.response.payload.id.eq(line.id),
         ]
-        with m.FSM(name="drain"):
+        with m.FSM(name="write"):
             with m.State("Wait for a line"):
-                with m.If(full.bit_select(draining, 1)):
+                with m.If(full):
+                    m.d.sync += [
+                        full.eq(0),
+                        bank.eq(~bank),
+                        line.eq(number),
+                        line_strobes.eq(strobes),
+                        last_line.eq(final),
+                        self.response.payload.id.eq(request.id),
+                        address_taken.eq(0),
+                        data_taken.eq(0),
+                    ]
                     m.next = "Ask the cache"
             with m.State("Ask the cache"):
                 m.d.comb += self.line.valid.eq(1)
-                m.d.sync += [address_taken.eq(0), data_taken.eq(0)]
                 with m.If(self.line.ready):
                     m.next = "Write the line"
             with m.State("Write the line"):
@@ -137,7 +139,11 @@ class DmaWriter(wiring.Component):
                 with m.If(self.aw.ready):
                     m.d.sync += address_taken.eq(1)
                 with m.If(self.w.valid & self.w.ready):
-                    m.d.sync += [beat.eq(beat + 1), data_taken.eq(self.w.payload.last)]
+                    m.d.sync += [
+                        beat.eq(beat + 1),
+                        line_strobes.eq(line_strobes >> 8),
+                        data_taken.eq(self.w.payload.last),
+                    ]
                 with m.If(address_taken & data_taken):
                     m.next = "Wait for the write"
             with m.State("Wait for the write"):
@@ -148,15 +154,13 @@ class DmaWriter(wiring.Component):
                     m.next = "Release the line"
             with m.State("Release the line"):
                 m.d.comb += self.released.eq(1)
-                with m.If(line.final):
+                with m.If(last_line):
                     m.next = "Respond"
                 with m.Else():
-                    m.d.sync += [full.bit_select(draining, 1).eq(0), draining.eq(~draining)]
                     m.next = "Wait for a line"
             with m.State("Respond"):
                 m.d.comb += self.response.valid.eq(1)
                 with m.If(self.response.ready):
-                    m.d.sync += [full.bit_select(draining, 1).eq(0), draining.eq(~draining)]
                     m.d.sync += self.response.payload.resp.eq(axi4.Resp.OKAY)
                     m.next = "Wait for a line"
         return m

@@ -7,8 +7,10 @@ comes straight from a register.
 """
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -62,16 +64,14 @@ class RegisterBridge(wiring.Component):
         bus = self.bus
         ports = [getattr(self, device.name) for device in self._devices]
 
-        request = Signal.like(bus.ar.payload)
+        request = Signal.like(bus.ar.payload)  # its address is that of the next beat
+        address = Signal.like(request.addr)
         write = Signal()
         beats_left = Signal(8)
         mask = Signal(8)
         write_data = Signal(64)
         select = Signal(len(ports))  # one-hot; none while there is no access
-        chosen = Signal(range(len(ports)))  # the same as a number, for the multiplexer of read data
-        outside = Signal()
-        following = next_address(m, request.addr, length=request.len, size=request.size, burst=request.burst)
-        lanes = lane_mask(m, request.addr, request.size)
+        nothing = Signal()  # a beat of write data without strobes
 
         for index, (device, port) in enumerate(zip(self._devices, ports, strict=True)):
             m.d.comb += [
@@ -80,16 +80,17 @@ class RegisterBridge(wiring.Component):
                 port.mask.eq(mask),
                 port.write_data.eq(write_data),
             ]
-            offset = request.addr[3 : len(port.address)]
+            offset = address[3 : len(port.address)]
             if device.base % (1 << len(port.address)):
                 offset = (offset - (device.base >> 3) % (1 << len(offset)))[: len(offset)]
             m.d.comb += port.address[3:].eq(offset)
 
         response = Signal(axi4.Resp)
+        last = Signal()
         m.d.comb += [
             bus.r.payload.id.eq(request.id),
             bus.r.payload.resp.eq(response),
-            bus.r.payload.last.eq(beats_left == 0),
+            bus.r.payload.last.eq(last),
             bus.b.payload.id.eq(request.id),
             bus.b.payload.resp.eq(response),
         ]
@@ -108,51 +109,47 @@ class RegisterBridge(wiring.Component):
                 m.d.sync += response.eq(axi4.Resp.OKAY)
 
             with m.State("Select the device"):
-                hits = Cat(device.contains(request.addr) for device in self._devices)
-                for bit in range(len(chosen)):
-                    m.d.sync += chosen[bit].eq(Cat(hit for index, hit in enumerate(hits) if index >> bit & 1).any())
-                with m.If(~write):
-                    m.d.sync += [mask.eq(lanes), select.eq(hits), outside.eq(~hits.any())]
-                    m.next = "Access"
-                with m.Elif(bus.w.valid):
-                    m.d.comb += bus.w.ready.eq(1)
-                    m.d.sync += [mask.eq(bus.w.payload.strb), write_data.eq(bus.w.payload.data)]
-                    with m.If(bus.w.payload.strb.any()):
-                        m.d.sync += [select.eq(hits), outside.eq(~hits.any())]
+                with m.If(~write | bus.w.valid):
+                    m.d.comb += bus.w.ready.eq(write)
+                    with m.If(write):
+                        m.d.sync += [mask.eq(bus.w.payload.strb), write_data.eq(bus.w.payload.data)]
                     with m.Else():
-                        m.d.sync += outside.eq(0)
+                        m.d.sync += mask.eq(lane_mask(m, request.addr, request.size))
+                    silent = write & ~bus.w.payload.strb.any()
+                    hits = Cat(device.contains(request.addr) for device in self._devices)
+                    following = next_address(
+                        m, request.addr, length=request.len, size=request.size, burst=request.burst
+                    )
+                    m.d.sync += [
+                        nothing.eq(silent),
+                        select.eq(hits & ~silent.replicate(len(ports))),
+                        address.eq(request.addr),
+                        request.addr.eq(following),
+                    ]
                     m.next = "Access"
 
             with m.State("Access"):
-                done = Cat(port.done for port in ports)
-                with m.If((select & done).any() | ~select.any()):
-                    m.d.sync += select.eq(0)
+                outside = ~select.any()
+                with m.If((select & Cat(port.done for port in ports)).any() | outside):
+                    m.d.sync += [select.eq(0), beats_left.eq(beats_left - 1), last.eq(beats_left == 0)]
                     with m.If(~write | (response == axi4.Resp.OKAY)):
-                        errors = (select & Cat(port.error for port in ports)).any()
-                        with m.If(outside):
-                            m.d.sync += response.eq(axi4.Resp.DECERR)
-                        with m.Elif(errors):
+                        with m.If((select & Cat(port.error for port in ports)).any()):
                             m.d.sync += response.eq(axi4.Resp.SLVERR)
+                        with m.Elif(outside & ~nothing):
+                            m.d.sync += response.eq(axi4.Resp.DECERR)
                         with m.Else():
                             m.d.sync += response.eq(axi4.Resp.OKAY)
-                    with m.Switch(chosen):
-                        for index, port in enumerate(ports):
-                            with m.Case(index):
-                                m.d.sync += bus.r.payload.data.eq(port.read_data)
+                    chosen = [Mux(select[index], port.read_data, 0) for index, port in enumerate(ports)]
+                    m.d.sync += bus.r.payload.data.eq(reduce(or_, chosen))
                     with m.If(write & (beats_left != 0)):
-                        m.d.sync += [request.addr.eq(following), beats_left.eq(beats_left - 1)]
                         m.next = "Select the device"
                     with m.Else():
                         m.next = "Respond"
 
             with m.State("Respond"):
                 m.d.comb += [bus.b.valid.eq(write), bus.r.valid.eq(~write)]
-                with m.If(write):
-                    with m.If(bus.b.ready):
-                        m.next = "Wait for an address"
-                with m.Elif(bus.r.ready):
-                    m.d.sync += [request.addr.eq(following), beats_left.eq(beats_left - 1)]
-                    with m.If(beats_left == 0):
+                with m.If(Mux(write, bus.b.ready, bus.r.ready)):
+                    with m.If(last):
                         m.next = "Wait for an address"
                     with m.Else():
                         m.next = "Select the device"

@@ -1,6 +1,6 @@
 """Round-robin arbitration that keeps its promise: what was offered stays offered until it is taken."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -56,12 +56,32 @@ class RoundRobin(wiring.Component):
         with m.If(self.valid):
             m.d.sync += last.eq(self.grant)
         m.d.comb += self.grant.eq(last)
+        asked = Cat(self.requests[member] for member in self._members)
+        table = self._table()
         with m.If(~held):
-            with m.Switch(last):
-                for position, member in enumerate(self._members):
-                    with m.Case(member):
-                        # lowest priority first: a later assignment wins
-                        for requester in self._members[position::-1] + self._members[:position:-1]:
-                            with m.If(self.requests[requester]):
-                                m.d.comb += self.grant.eq(requester)
+            if len(table) <= 64:
+                # one shift of a constant, in simulation and nearly so in LUTs
+                m.d.comb += self.grant.eq(table.word_select(Cat(asked, last), len(self.grant)))
+            else:
+                with m.Switch(last):
+                    for member in self._members:
+                        with m.Case(member):
+                            for requester in reversed(self._order_after(member)):
+                                with m.If(self.requests[requester]):
+                                    m.d.comb += self.grant.eq(requester)
         return m
+
+    def _order_after(self, last: int) -> list[int]:
+        """The members, highest priority first, after `last` was served."""
+        position = self._members.index(last) + 1 if last in self._members else 0
+        return self._members[position:] + self._members[:position]
+
+    def _table(self) -> Const:
+        """The choice for every (last, requests), as one constant with the requests in the lower bits of its index."""
+        width = len(self.grant)
+        entries = []
+        for last in range(1 << width):
+            for asked in range(1 << len(self._members)):
+                requesters = {member for position, member in enumerate(self._members) if asked >> position & 1}
+                entries.append(next((member for member in self._order_after(last) if member in requesters), last))
+        return Const(sum(entry << width * n for n, entry in enumerate(entries)), width * len(entries))

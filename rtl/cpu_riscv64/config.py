@@ -48,6 +48,8 @@ class CoreConfig:
             value = getattr(self, name)
             if value < 1 or value & (value - 1):
                 raise ValueError(f"{name} must be a power of two, not {value!r}")
+        if self.store_buffer < 2:
+            raise ValueError(f"store_buffer must be at least 2 (a crossing store takes two), not {self.store_buffer!r}")
         if self.asid_width not in range(0, 17):
             raise ValueError(f"asid_width must be 0..16, not {self.asid_width!r}")
         if self.pmp_entries not in (0, 8, 16):

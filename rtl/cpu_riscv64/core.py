@@ -6,8 +6,8 @@
     M  memory access, CSR, traps: what passes M has happened, in program order
     W  register file write
 
-D, X and M move together: while M waits, nobody moves. A redirect from X (misprediction) goes to fetch in the same cycle,
-one from M (trap, return, fence) in the next. Killing is clearing `valid`.
+D, X and M move together: while M waits, nobody moves. A redirect from X (misprediction) goes to fetch in the same
+cycle, one from M (trap, return, fence) in the next. Killing is clearing `valid`.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
@@ -170,6 +170,7 @@ class Core(wiring.Component):
         x_immediate = Signal(64)
         x_rs1 = Signal(64)
         x_rs2 = Signal(64)
+        x_late_rs2 = Signal()  # rs2 is the result of the instruction in M
         x_illegal = Signal()
         x_fault = Signal(FetchFault)
         x_fault_in_second_half = Signal()
@@ -215,6 +216,7 @@ class Core(wiring.Component):
         x_result = Signal(64)
         x_late = Signal()  # X's result comes in M
         m.d.comb += x_late.eq((x_control.unit != Unit.ALU) & (x_control.unit != Unit.BRANCH))
+        late_rs2 = Signal()
         hazards = []
         operands = []
         for number, field, value in (
@@ -224,7 +226,12 @@ class Core(wiring.Component):
             in_x = x_valid & (x_control.rd != 0) & (x_control.rd == number)
             in_m = m_valid & (m_control.rd != 0) & (m_control.rd == number)
             in_w = w_valid & (w_rd == number)
-            hazards.append(in_x & x_late & (field != 0))
+            waits = in_x & x_late & (field != 0)
+            if value is registers.rs2_data:
+                # what a store stores is not needed before M, when a load in front of it has ended
+                m.d.comb += late_rs2.eq(waits & (decoder.control.unit == Unit.MEMORY))
+                waits = waits & (decoder.control.unit != Unit.MEMORY)
+            hazards.append(waits)
             operands.append(Mux(in_x, x_result, Mux(in_m, m_result, Mux(in_w, w_value, value))))
         hazard = Signal()
         d_bad = Signal()  # no instruction: operands do not matter
@@ -249,6 +256,7 @@ class Core(wiring.Component):
                 x_immediate.eq(decoder.immediate),
                 x_rs1.eq(operands[0]),
                 x_rs2.eq(operands[1]),
+                x_late_rs2.eq(late_rs2 & ~d_bad),
                 x_illegal.eq(decoder.control.illegal),
                 x_fault.eq(instruction.fault),
                 x_fault_in_second_half.eq(instruction.fault_in_second_half),
@@ -264,8 +272,11 @@ class Core(wiring.Component):
             ]
             with m.If(d_bad):
                 m.d.sync += [x_control.rd.eq(0), x_control.unit.eq(Unit.ALU), x_control.branch.eq(Branch.NONE)]
-        with m.Elif(x_fire | m_flush):
-            m.d.sync += x_valid.eq(0)
+        with m.Else():
+            with m.If(x_late_rs2 & m_retires):
+                m.d.sync += [x_rs2.eq(m_result), x_late_rs2.eq(0)]
+            with m.If(x_fire | m_flush):
+                m.d.sync += x_valid.eq(0)
 
         # ---------------------------------------------------------------------------------------------------- X
         x_is_memory = Signal()
@@ -360,7 +371,7 @@ class Core(wiring.Component):
                 m_insn.eq(x_insn),
                 m_control.eq(x_control),
                 m_rs1.eq(x_rs1),
-                m_rs2.eq(x_rs2),
+                m_rs2.eq(Mux(x_late_rs2, m_result, x_rs2)),
                 m_address.eq(x_address),
                 m_value.eq(x_result),
                 m_illegal.eq(x_illegal),

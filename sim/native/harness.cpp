@@ -17,6 +17,8 @@
 #include "verilated_fst_c.h"
 #endif
 
+void Vtop___024root___eval(Vtop___024root*);
+
 namespace {
 
 enum Stop : uint32_t {
@@ -30,6 +32,16 @@ enum Stop : uint32_t {
 enum Feature : unsigned { WITH_ADDRESSES = 1, WITH_WAVES = 2, WITH_RECORDS = 4 };
 
 constexpr unsigned RECENT = 64;
+
+// A register or wire of the design, by its name below the SoC; the build writes the rows.
+struct Inside {
+    const char* name;
+    uint32_t offset, size;
+};
+const Inside inside[] = {
+#include "inside.h"
+    {nullptr, 0, 0},
+};
 
 // Shared with Python; the layout is repeated in sim/binding.py and its size checked there.
 struct Status {
@@ -122,6 +134,23 @@ public:
         observe();
     }
 
+    // The integer registers as the instructions retired so far leave them: the last one's result is written a cycle
+    // later, so that cycle is run, and taken back.
+    bool registers(uint64_t* to) {
+#ifdef REGISTERS
+        Writer writer;
+        writer << *top;
+        writer.finish();
+        clock<false>();
+        for (int n = 0; n < 32; ++n) to[n] = top->rootp->REGISTERS[n];
+        Reader reader(writer.bytes.data(), writer.bytes.size());
+        reader >> *top;
+        return true;
+#else
+        return false;
+#endif
+    }
+
     uint32_t run(uint64_t cycles) {
         unsigned features = 0;
         if (!stop_addresses.empty()) features |= WITH_ADDRESSES;
@@ -178,6 +207,12 @@ public:
         return dma_.state ? -1 : int(dma_.response);
     }
 
+    void record_last() {
+#ifdef SPLAX_RVFI
+        if (top->rvfi_valid) record();
+#endif
+    }
+
     VerilatedContext context;
     std::unique_ptr<Vtop> top;
     Memory memory;
@@ -204,8 +239,8 @@ private:
     template <bool DUMP> void clock() {
         top->clk = 1;
 #if defined CLOCK_BEFORE && !VM_TRACE
-        top->rootp->CLOCK_BEFORE = 0;  // the edge is there without an evaluation at the fall
-        top->eval();
+        top->rootp->CLOCK_BEFORE = 0;        // the edge is there without an evaluation at the fall
+        Vtop___024root___eval(top->rootp);  // what top->eval() does, without its locks
 #else
         top->eval();
 #if VM_TRACE
@@ -411,6 +446,20 @@ API int splax_set_boot_rom(Machine* m, const uint8_t* from, uint64_t length) {
 #endif
 }
 
+// x0..x31; 0 when this design has no register file that can be seen.
+API int splax_registers(Machine* m, uint64_t* to) { return m->registers(to); }
+
+// What can be looked at inside, by index; 0 behind the last.
+API int splax_inside(uint64_t index, const char** name, uint32_t* size) {
+    *name = inside[index].name, *size = inside[index].size;
+    return *name != nullptr;
+}
+API uint64_t splax_peek(Machine* m, uint64_t index) {
+    uint64_t value = 0;
+    memcpy(&value, reinterpret_cast<const char*>(m->top->rootp) + inside[index].offset, inside[index].size);
+    return value;
+}
+
 API void splax_until(Machine* m, const uint8_t* text, uint64_t length) { m->until(text, length); }
 API void splax_watch_tohost(Machine* m, uint64_t address) { m->tohost = address; }
 API void splax_stop_addresses(Machine* m, const uint64_t* addresses, uint64_t count) {
@@ -426,6 +475,8 @@ API int splax_dma_start(Machine* m, uint64_t address, uint64_t data, uint32_t ma
 API int splax_dma_result(Machine* m, uint64_t* data) { return m->dma_result(*data); }
 
 API void splax_records_start(Machine* m, uint64_t capacity) { m->records.resize(capacity), m->recorded = 0; }
+// The instruction that made the run end is reported in the cycle that was not run any more.
+API void splax_records_last(Machine* m) { m->record_last(); }
 API uint64_t splax_records_take(Machine* m, const Record** at) {
     *at = m->records.data();
     uint64_t count = m->recorded;

@@ -145,7 +145,12 @@ class Checks:
     def finish(self, folder: Path) -> Path:
         """Ends the program and writes it."""
         asm = self.asm
-        asm.emit(*e.li(T2, at.TOHOST), e.immediate("addi", T1, 0, 1), e.store("sw", T1, T2, 0))
+        asm.emit(
+            *self.csr_write(at.MSTATUS, 0),
+            *e.li(T2, at.TOHOST),
+            e.immediate("addi", T1, 0, 1),
+            e.store("sw", T1, T2, 0),
+        )
         asm.emit(*e.li(T2, at.FINISHER), *e.li(T1, 0x5555), e.store("sw", T1, T2, 0), e.jal(0, 0))
         asm.org(at.TOHOST)
         asm.emit(Label("tohost"))
@@ -172,7 +177,6 @@ def run_on_qemu(checks: Checks, elf: Path) -> None:
 def run_on_core(checks: Checks, elf: Path) -> None:
     """The program must pass on the SoC."""
     from sim.machine import Reason
-
     from tests.lockstep import device
 
     machine = device.machine()

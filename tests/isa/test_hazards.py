@@ -60,14 +60,17 @@ def consumers(checks: Checks) -> dict[str, list[Piece]]:
         "base of a load": [e.register("add", V, DATA, V), e.load("ld", R, V, 8)],
         "data of a store": [e.store("sd", V, DATA, 256), e.load("ld", R, DATA, 256)],
         "data of a narrow store": [e.store("sh", V, DATA, 258), e.load("ld", R, DATA, 256)],
-        "base of a store": [e.register("add", V, DATA, V), e.store("sd", A, V, 0), e.load("ld", R, V, 0), e.store("sd", A, V, 0)],
+        "base of a store": [
+            e.register("add", V, DATA, V), e.store("sd", A, V, 0), e.load("ld", R, V, 0), e.store("sd", A, V, 0),
+        ],
         "csr": [e.csr("csrrw", 0, at.MTVAL, V), e.csr("csrrs", R, at.MTVAL, 0)],
         "csr set": [e.csr("csrrwi", 0, at.MTVAL, 5), e.csr("csrrs", 0, at.MTVAL, V), e.csr("csrrs", R, at.MTVAL, 0)],
         "amo data": [e.amo("amoadd", True, 0, DATA, V), e.load("ld", R, DATA, 0)],
         "sc data": [e.lr(True, OUT, DATA), e.sc(True, OUT, DATA, V), e.load("ld", R, DATA, 0)],
         "jump target": [
             *address(OUT, there), e.register("sub", OUT, OUT, V), e.register("add", OUT, OUT, V), e.jalr(R, OUT, 0),
-            Label(there2), e.immediate("addi", A, A, 1), Label(there), e.register("xor", R, R, R), e.register("add", R, R, V),
+            Label(there2), e.immediate("addi", A, A, 1), Label(there),
+            e.register("xor", R, R, R), e.register("add", R, R, V),
         ],
     }  # fmt: skip
 
@@ -118,9 +121,11 @@ def test_x0_stays_zero(everywhere) -> None:
     """No unit's write of x0 is ever seen, not even by the bypass."""
     checks = Checks()
     writers = {
-        "alu": e.register("add", 0, A, B), "multiply": e.register("mul", 0, A, B), "divide": e.register("divu", 0, A, B),
-        "load": e.load("ld", 0, DATA, 0), "csr": e.csr("csrrs", 0, at.MTVEC, 0), "amo": e.amo("amoadd", True, 0, DATA, A),
-        "lr": e.lr(True, 0, DATA), "sc": e.sc(True, 0, DATA, A), "jal": e.jal(0, 4),
+        "alu": e.register("add", 0, A, B), "multiply": e.register("mul", 0, A, B),
+        "divide": e.register("divu", 0, A, B), "jal": e.jal(0, 4),
+        "load": e.load("ld", 0, DATA, 0), "csr": e.csr("csrrs", 0, at.MTVEC, 0),
+        "amo": e.amo("amoadd", True, 0, DATA, A),
+        "lr": e.lr(True, 0, DATA), "sc": e.sc(True, 0, DATA, A),
     }  # fmt: skip
     for name, writer in writers.items():
         for distance in (0, 1, 2):

@@ -72,8 +72,8 @@ def regression(args: argparse.Namespace) -> int:
         seed += 1
     seconds = time.monotonic() - started
     print(
-        f"{programs} programs (seeds {args.seed}..{seed - 1}), {instructions} instructions equal, {interrupts} interrupts, "
-        f"{failures} failures, {seconds:.0f} s"
+        f"{programs} programs (seeds {args.seed}..{seed - 1}), {instructions} instructions equal, "
+        f"{interrupts} interrupts, {failures} failures, {seconds:.0f} s"
     )
     return 1 if failures else 0
 

@@ -41,7 +41,7 @@ def machine() -> Machine:
 
 
 def packed_records(elf: Path, *, most: int) -> Iterator[bytes]:
-    """Runs an ELF file from reset; gives what retires, packed, until the program ends or `most` instructions are over."""
+    """Runs an ELF file from reset; gives what retires, packed, until it ends or `most` instructions are over."""
     device = machine()
     device.load_elf(elf)
     device.record(RECORDS)

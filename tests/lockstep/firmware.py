@@ -48,7 +48,7 @@ def _below(ticks: int) -> list[Piece]:
 
 
 def _rearm_machine_timer(prefix: str, ticks: int) -> list[Piece]:
-    """mtimecmp := mtime + 0..ticks, or never where the timers are not armed. Every eighth time sets msip or SSIP too."""
+    """mtimecmp := mtime + 0..ticks, or never where the timers are not armed. Now and then sets msip or SSIP too."""
     return [
         *_next_random(),
         e.load("ld", T2, T0, at.ARMED),

@@ -283,7 +283,7 @@ class Generator:
         self.places.append((number, segment))
         asm.emit(*address(3, end))
         if context.data_mode != context.mode:
-            # A trap left MPP = U behind. Written again, since QEMU 7.2 keeps translations of the mode before through MRET.
+            # A trap left MPP = U behind, and QEMU 7.2 keeps the translations of the mode before through MRET.
             asm.emit(*e.li(T1, at.STATUS_MPP), e.csr("csrrc", 0, at.MSTATUS, T1))
             asm.emit(*e.li(T1, context.data_mode << 11), e.csr("csrrs", 0, at.MSTATUS, T1))
         makers, weights = list(items.WEIGHTS), list(items.WEIGHTS.values())

@@ -13,7 +13,7 @@ Device = Callable[[Path, Program, Path], Iterator[bytes]]
 """Gives packed records of an ELF file's run: (elf, program, folder)."""
 
 STAND_IN_TICKS = 1 << 15
-"""Between timer interrupts on QEMU, which runs an instruction in 5 to 20 microseconds (50 to 200 ticks) when it logs."""
+"""Between timer interrupts on QEMU, which takes 5 to 20 microseconds (50 to 200 ticks) an instruction when it logs."""
 
 MOST = 400_000
 """No program retires more, handlers included."""

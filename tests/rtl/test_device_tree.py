@@ -3,6 +3,7 @@
 import shutil
 import struct
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from rtl.flattened_tree import Node, cells, flatten, strings, unflatten
 from rtl.soc import SocConfig
 
 QEMU = "qemu-system-riscv64"
+OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin")
+U_BOOT = Path("/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin")
 QEMU_CPU = "rv64,f=false,d=false,h=false,v=false,zbc=false"
 
 OURS_ALONE = {
@@ -78,6 +81,37 @@ def test_dtc_reads_what_we_write_and_we_read_what_dtc_writes(tmp_path: Path) -> 
     subprocess.run([needs("dtc"), "-q", "-I", "dtb", "-O", "dtb", "-o", str(again), str(file)], check=True)
     assert unflatten(again.read_bytes()) == tree
     assert unflatten(flatten(tree)) == tree
+
+
+def console(tree: Path | None) -> list[str]:
+    """What OpenSBI and U-Boot print on QEMU up to U-Boot's countdown."""
+    command = [needs(QEMU), "-M", "virt", "-m", "128M", "-cpu", QEMU_CPU, "-nographic", "-monitor", "none"]
+    command += ["-bios", str(OPENSBI), "-kernel", str(U_BOOT), *(["-dtb", str(tree)] if tree else [])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        text = b""
+        while b"autoboot" not in text and (part := process.stdout.read1()):
+            text += part
+        watchdog.cancel()
+        process.kill()
+    assert b"autoboot" in text, f"no countdown after {text[-300:]!r}"
+    return text.decode().replace("\r", "").splitlines()
+
+
+def test_firmware_prints_the_same_with_our_tree_as_with_qemus(tmp_path: Path) -> None:
+    if not (OPENSBI.exists() and U_BOOT.exists()):
+        pytest.skip("Debian's opensbi and u-boot-qemu are not installed: they are the judges of this test")
+    file = tmp_path / "soc.dtb"
+    file.write_bytes(flatten(device_tree(SocConfig(ram_bytes=128 << 20))))
+    theirs, ours = console(None), console(file)
+    # U-Boot counts the devices of the tree, and puts its copy of the tree where it fits.
+    varying = ("Core:", "Working FDT")
+    assert [line for line in ours if not line.startswith(varying)] == [
+        line for line in theirs if not line.startswith(varying)
+    ]
+    assert "CPU:   rv64imac_zicsr_zifencei_zihintpause_zba_zbb_zbs_sstc" in ours
 
 
 def test_chosen_says_what_the_caller_asked_for() -> None:

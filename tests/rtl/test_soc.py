@@ -8,6 +8,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from rtl import memory_map
+from rtl.cpu_riscv64.config import CoreConfig
 from rtl.memory_map import Interrupt
 from rtl.periph.boot_rom import reset_vector
 from rtl.registers import clint, goldfish_rtc, ns16550, plic
@@ -20,7 +21,7 @@ ONES = (1 << 64) - 1
 
 
 class Bench:
-    """A SoC with a model of the core's buses and of DRAM."""
+    """A SoC with a model of the core's buses, of DRAM, and of a device behind the DMA port if there is one."""
 
     def __init__(self, config: SocConfig | None = None, seed: int = 0):
         print(f"seed {seed}")
@@ -31,12 +32,16 @@ class Bench:
         self.dbus = ManagerModel(self.core.dbus, stalls=Stalls(rng, 0.3))
         self.ibus = ManagerModel(self.core.ibus, stalls=Stalls(rng, 0.3))
         self.dram = SubordinateModel(self.soc.dram, stalls=Stalls(rng, 0.3), background=lambda address: address * 3)
+        self.dma = ManagerModel(self.soc.dma, stalls=Stalls(rng, 0.3)) if config.dma else None
 
-    def run(self, testbench: Callable[..., Any]) -> None:
+    def run(self, testbench: Callable[..., Any], *background: Callable[..., Any]) -> None:
         simulator = Simulator(self.soc)
         simulator.add_clock(1e-6)
-        for model in (self.dbus, self.ibus, self.dram):
-            model.add_to(simulator)
+        for model in (self.dbus, self.ibus, self.dram, self.dma):
+            if model is not None:
+                model.add_to(simulator)
+        for process in background:
+            simulator.add_testbench(process, background=True)
         simulator.add_testbench(testbench)
         simulator.run()
 
@@ -174,6 +179,47 @@ def test_dram_is_reached_from_both_buses() -> None:
         assert (await bench.ibus.run(ctx, Transaction(write=False, address=0x8000_1000))).data == [0x8000_1000 * 3]
 
     bench.run(testbench)
+
+
+def test_dma_asks_the_core_about_each_line_and_shares_dram_with_it() -> None:
+    bench = Bench(SocConfig(dma=True))
+    probed = []
+
+    async def cache(ctx: Any) -> None:
+        probe = bench.core.probe
+        while True:
+            *_, valid, address = await ctx.tick().sample(probe.valid, probe.address)
+            if valid:
+                probed.append(address)
+                ctx.set(probe.done, 1)
+                await ctx.tick()
+                ctx.set(probe.done, 0)
+
+    async def testbench(ctx: Any) -> None:
+        assert bench.dma is not None
+        data = [n * 0x0101 for n in range(16)]
+        await bench.dma.run(ctx, Transaction(write=True, address=0x8000_2000, beats=16, data=list(data)))
+        read = await bench.dma.run(ctx, Transaction(write=False, address=0x8000_2000, beats=16))
+        assert read.data == data and read.responses == [OKAY] * 16
+        assert (await bench.dbus.run(ctx, Transaction(write=False, address=0x8000_2000, beats=8))).data == data[:8]
+        assert set(probed) == {0x8000_2000, 0x8000_2040}
+
+    bench.run(testbench, cache)
+
+
+@pytest.mark.parametrize("options", [{}, {"dma": True}, {"core": CoreConfig(rvfi=True)}, {"clock_hz": 50_000_000}])
+def test_every_configuration_is_a_netlist_without_a_warning(options: dict[str, Any]) -> None:
+    import warnings
+
+    from amaranth.back import rtlil
+
+    config = SocConfig(**options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text = rtlil.convert(Soc(config, core=StubCore(config.core)))
+    assert "memory width 64 size 512 \\rom" in text, "the simulation finds the boot ROM by this name"
+    for name in ("dma__ar__valid", "rvfi__valid"):
+        assert (f"\\{name}" in text) == bool(options.get("dma") if name.startswith("dma") else config.core.rvfi)
 
 
 def test_interrupts_reach_the_core_through_the_plic() -> None:

@@ -30,6 +30,8 @@ class StoreBuffer(wiring.Component):
         What the lookup found.
     full, empty : Out(1)
         No room; nothing left, not even in the cycle after the last write.
+    nearly_full : Out(1)
+        No room for two: a store in two halves must not begin, since nothing fetches the head's line between them.
     head_valid, head_hit, head_way, head_address, head_data, head_mask : Out
         The oldest store.
     pop : In(1)
@@ -55,6 +57,7 @@ class StoreBuffer(wiring.Component):
                 "push_way": In(way),
                 "full": Out(1),
                 "empty": Out(1),
+                "nearly_full": Out(1),
                 "head_valid": Out(1),
                 "head_hit": Out(1),
                 "head_way": Out(way),
@@ -90,6 +93,7 @@ class StoreBuffer(wiring.Component):
         conflicts = Signal(depth)
         m.d.comb += [
             self.full.eq(valid.bit_select(tail, 1)),
+            self.nearly_full.eq(valid.bit_select(tail, 1) | valid.bit_select((tail + 1)[: len(tail)], 1)),
             self.empty.eq(~(valid | just_written).any()),
             self.head_valid.eq(valid.bit_select(head, 1)),
             self.head_hit.eq(hit.bit_select(head, 1)),

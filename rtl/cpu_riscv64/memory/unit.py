@@ -1,8 +1,8 @@
 """Executes loads, stores and atomics in the M stage, and serves everyone else who needs the data cache.
 
 The fast way is one cycle: a load that hits and meets no store to its bytes, or a store whose page is known. Whatever
-is not fast is done by the sequencer, which takes the arrays' read port (`busy_port`: no memory
-instruction may leave X), does one step, and lets the lookup be repeated. So every condition is decided in one place, from one lookup:
+is not fast is done by the sequencer, which takes the arrays' read port (`busy_port`: no memory instruction may leave
+X), does one step, and lets the lookup be repeated. So every condition is decided in one place, from one lookup:
 
     no translation        walk, then repeat with the walker's answer (`known`)
     line not here         fetch it, then repeat
@@ -172,7 +172,6 @@ class MemoryUnit(wiring.Component):
         crosses = Signal()
         misaligned = Signal()
         second = Signal()  # the second half of a crossing access
-        second_pushed = Signal()  # of a store; the first half follows, by one more lookup
         second_address = Signal(64)
         address = Signal(64)
         lookup_valid = Signal()  # the arrays answer for the instruction in M
@@ -298,7 +297,7 @@ class MemoryUnit(wiring.Component):
         reservation = Signal(line_bits)
         amo_way = Signal(range(config.cache_ways))
         store_waits = Signal()  # the store buffer's head waits for a fill
-        walker_yields = Signal()  # the walker's doubleword is still in the store buffer
+        walker_yields = Signal()  # the walker's doubleword is still in the store buffer, or that is full
         blocked = Signal()  # a line could not be asked for; try again when something has ended
         held_valid = Signal()  # a DMA write to `held_line` is under way
         held_line = Signal(line_bits)
@@ -418,18 +417,13 @@ class MemoryUnit(wiring.Component):
                                 second.eq(1),
                                 second_address.eq(Cat(Const(0, 3), self.m_address[3:] + 1)),
                             ]
-                        with m.Elif(~stores.full):
+                        with m.Elif(~Mux(second, stores.nearly_full, stores.full)):
                             m.d.comb += stores.push.eq(1)
-                            with m.If(second & ~second_pushed):
+                            with m.If(second):
                                 m.d.comb += [stores.push_mask.eq(bytes_mask[8:]), stores.push_hit.eq(0)]
-                                m.d.sync += second_pushed.eq(1)
+                                m.next = "Store the first half"
                             with m.Else():
                                 m.d.comb += fast.eq(1)
-                            with m.If(second_pushed):
-                                m.d.comb += [
-                                    stores.push_address.eq(Cat(self.m_address[:12], first_ppn)),
-                                    stores.push_hit.eq(0),
-                                ]
                     with m.Elif(atomic & ~stores.empty):
                         m.d.sync += needs_empty.eq(1)
                     with m.Elif(~arrays.hit):
@@ -557,8 +551,10 @@ class MemoryUnit(wiring.Component):
                             m.d.sync += needs_line.eq(0)
                         with m.If(client == Client.PREFETCH):
                             m.d.comb += streams.take.eq(1)
-                        # a full buffer too: its oldest store may wait for the sequencer
-                        m.d.sync += walker_yields.eq((client == Client.WALKER) & (conflict | stores.full))
+                        # the head of a full store buffer may need the port before there is room for the walker's bits
+                        m.d.sync += walker_yields.eq(
+                            (client == Client.WALKER) & (conflict | (walker.set_bits & stores.full))
+                        )
                         with m.If((client == Client.WALKER) & ~conflict):
                             m.d.comb += [walker.data.eq(arrays.word), walker.done.eq(1)]
                             with m.If(walker.set_bits & (arrays.word == walker.expected)):
@@ -636,6 +632,17 @@ class MemoryUnit(wiring.Component):
                     m.d.comb += transfers.write_back.eq(1)
                     m.next = "Ready"
 
+            with m.State("Store the first half"):
+                m.d.comb += [
+                    take_port.eq(1),
+                    stores.push.eq(~stores.full),
+                    stores.push_address.eq(Cat(self.m_address[:12], first_ppn)),
+                    stores.push_hit.eq(0),
+                ]
+                with m.If(~stores.full):
+                    answer(0)
+                    m.next = "Ready"
+
             with m.State("Join the halves"):
                 m.d.comb += [take_port.eq(1), finishing.eq(1)]
                 answer(extended)
@@ -693,7 +700,7 @@ class MemoryUnit(wiring.Component):
 
         # -- the instruction leaves
         with m.If(self.done & self.m_valid):
-            m.d.sync += [known.eq(0), second.eq(0), second_pushed.eq(0), needs_empty.eq(0)]
+            m.d.sync += [known.eq(0), second.eq(0), needs_empty.eq(0)]
 
         m.d.comb += [
             self.store_valid.eq(stores.push),

@@ -251,24 +251,24 @@ class Pmp(wiring.Component):
                 check.write.eq(machine),
                 check.execute.eq(machine),
             ]
-        with m.If(check.valid):
+        in_use = config.matching != Matching.OFF
+        with m.If(check.valid & check.done & ~matches_any):
+            m.d.sync += final.eq(Mux(in_use, index, last_used))
+        # A write restarts a check that is under way: what it has seen is no longer so.
+        is_write = self.select & self.write
+        with m.If(is_write):
+            m.d.sync += final.eq(entries - 1)
+        with m.If(check.valid & ~check.done & ~is_write):
             m.d.sync += [
                 index.eq(index + 1),
                 first_below_previous.eq(first_below),
                 last_below_previous.eq(last_below),
                 previous_offset.eq(address_offset),
             ]
-            with m.If(config.matching != Matching.OFF):
+            with m.If(in_use):
                 m.d.sync += last_used.eq(index)
-            with m.If(check.done):
-                m.d.sync += [index.eq(0), first_below_previous.eq(0), last_below_previous.eq(0), last_used.eq(0)]
-                with m.If(~matches_any):
-                    m.d.sync += final.eq(Mux(config.matching != Matching.OFF, index, last_used))
-
-        # A write restarts a check that is under way: what it has seen is no longer so.
-        with m.If(self.select & self.write):
+        with m.Else():
             m.d.sync += [
-                final.eq(entries - 1),
                 index.eq(0),
                 first_below_previous.eq(0),
                 last_below_previous.eq(0),

@@ -32,6 +32,8 @@ class Tlb(wiring.Component):
     ----------
     config : CoreConfig
         `tlb_sets` (at least 2), `asid_width`, `pa_width`.
+    tag_style : str
+        "block" RAM, or "distributed": LUT RAM, whose output comes out of flip-flops 5 ns earlier on an ECP5.
 
     Members
     -------
@@ -56,10 +58,13 @@ class Tlb(wiring.Component):
         Filling or flushing (also after reset, to empty the rows): lookups are not answered and must be repeated.
     """
 
-    def __init__(self, config: CoreConfig):
+    def __init__(self, config: CoreConfig, *, tag_style: str = "block"):
         if config.tlb_sets < 2:
             raise ValueError(f"tlb_sets must be at least 2, not {config.tlb_sets!r}")
+        if tag_style not in ("block", "distributed"):
+            raise ValueError(f"tag_style must be 'block' or 'distributed', not {tag_style!r}")
         self._config = config
+        self._tag_style = tag_style
         super().__init__(
             {
                 "lookup_enable": In(1),
@@ -174,9 +179,8 @@ class Tlb(wiring.Component):
         empty = Signal(WAYS)
         doomed = Signal(WAYS)  # flush: goes
         for way in range(WAYS):
-            block = {"ram_style": "block"}
-            tag_memory = Memory(shape=tag_layout, depth=sets, init=[], attrs=block)
-            value_memory = Memory(shape=value_layout, depth=sets, init=[], attrs=block)
+            tag_memory = Memory(shape=tag_layout, depth=sets, init=[], attrs={"ram_style": self._tag_style})
+            value_memory = Memory(shape=value_layout, depth=sets, init=[], attrs={"ram_style": "block"})
             m.submodules[f"tags_{way}"] = tag_memory
             m.submodules[f"values_{way}"] = value_memory
             for memory, reads, writes, row in (

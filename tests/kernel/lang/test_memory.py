@@ -1,5 +1,6 @@
 """Variables with a place, external memory, volatile accesses, sanitizer builds, the cost of a call."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from kernel.lang import (
     Array,
     KernelPanic,
     Ptr,
+    Str,
     address_of,
     bounded,
     build,
@@ -22,6 +24,7 @@ from kernel.lang import (
     native,
     ptr,
     read_volatile,
+    some,
     struct,
     u8,
     u32,
@@ -32,6 +35,7 @@ from kernel.lang import (
     write_volatile,
 )
 from kernel.lang.errors import ROOT
+from rtl.registers import ns16550
 
 page_table = variable(Array[u64, 512], align=4096, section=".bss.tables", symbol="root_table")
 boot_count = variable(u32, 7)
@@ -102,6 +106,51 @@ def test_sections_symbols_and_external_memory(arch):
 def test_variables_start_with_their_initial_value():
     boot_count.value = 7
     assert count_boot() == 8 and boot_count.value == 8
+
+
+title = variable(Str, "boot")
+first = variable(Ptr[Ring] | None)
+
+
+@fn
+def title_length() -> usize:
+    return len(title)
+
+
+@fn
+def first_head() -> u32:
+    return some(first).head
+
+
+def test_what_a_variable_points_at_stays_alive():
+    assert title_length() == 4
+    title.value = "a longer title " * 20
+    first.value = Ring(head=77)
+    gc.collect()
+    _ = [bytearray(300) for _ in range(1000)]
+    assert title_length() == 300 and title.value.endswith("title ") and first_head() == 77
+
+
+@fn
+def clear_scratch(uart: Ptr[ns16550.Registers] | None) -> bool:
+    if uart is None:
+        return False
+    some(uart).scr.write(0)
+    return True
+
+
+def test_a_register_block_may_be_none():
+    class Device:
+        def read(self, offset, width):
+            raise AssertionError
+
+        def write(self, offset, width, value):
+            self.last = (offset, width, value)
+
+    device = Device()
+    assert clear_scratch(device) and device.last == (7, 8, 0)
+    assert not clear_scratch(None)
+    build.build_object([clear_scratch], "riscv64")
 
 
 def test_volatile_accesses_are_made_each_time():

@@ -320,6 +320,33 @@ def test_a_manager_reaches_only_what_it_was_given():
     simulator.run()
 
 
+def test_what_is_in_no_window_goes_elsewhere_if_there_is_such_a_subordinate():
+    dut = Crossbar(
+        managers=[Manager("cpu"), Manager("dma", reaches=("dram",))],
+        windows=[Window(0x8000_0000, 0x1000_0000, "dram")],
+        elsewhere="bridge",
+        addr_width=36,
+    )
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    managers = {name: ManagerModel(getattr(dut, name)) for name in ("cpu", "dma")}
+    subordinates = {name: SubordinateModel(getattr(dut, name), background=background) for name in ("dram", "bridge")}
+    for model in [*managers.values(), *subordinates.values()]:
+        model.add_to(simulator)
+
+    async def testbench(ctx):
+        for address in (0, 0x7FFF_FFC0, 0x8000_0000, 0x8FFF_FFC0, 0x9000_0000, 0xF_FFFF_FFC0):
+            read = await managers["cpu"].run(ctx, Transaction(write=False, address=address, beats=8))
+            assert read.responses == [OKAY] * 8
+            name = "dram" if 0x8000_0000 <= address < 0x9000_0000 else "bridge"
+            assert subordinates[name].seen[-1].address == address
+            refused = await managers["dma"].run(ctx, Transaction(write=False, address=address, beats=8))
+            assert refused.responses == [OKAY if name == "dram" else DECERR] * 8
+
+    simulator.add_testbench(testbench)
+    simulator.run()
+
+
 def test_one_subordinate_for_the_whole_address_space_needs_no_error_subordinate():
     dut = Crossbar(
         managers=[Manager("first", id_width=2), Manager("second", id_width=1)],

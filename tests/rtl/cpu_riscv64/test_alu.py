@@ -21,7 +21,7 @@ def _operands(op: AluOp, random_: random.Random) -> list[tuple[int, int]]:
             return random_.getrandbits(random_.randrange(1, 65))
         return random_.getrandbits(64)
 
-    pairs = [(any_value(), any_value()) for _ in range(24)]
+    pairs = [(any_value(), any_value()) for _ in range(14)]
     if op in SHIFTS or op in BITS:
         # every distance, with rubbish above the distance's bits
         pairs += [(random_.getrandbits(64), random_.getrandbits(58) << 6 | by) for by in range(64)]

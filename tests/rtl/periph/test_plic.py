@@ -69,7 +69,7 @@ def test_random_interrupts_and_accesses_match_qemu(seed: int) -> None:
         async def testbench(ctx: Any) -> None:
             high: set[int] = set()
             claimed: list[tuple[int, int]] = []
-            for _ in range(400):
+            for _ in range(250):
                 what = rng.random()
                 if what < 0.3:
                     # A device: raises its line while it is not in service, lowers it at any time.

@@ -1,4 +1,4 @@
-# Linux user mode (qemu-x86_64): entry, system calls, save and restore of a context.
+# Linux user mode (qemu-x86_64): entry and system calls.
     .text
     .globl _start
 _start:
@@ -16,30 +16,3 @@ harness_call:               # (number, a, b, c)
     movq %rcx, %rdx
     syscall
     ret
-
-    .globl harness_save
-harness_save:
-    movq (%rsp), %rax
-    movq %rax, (%rdi)
-    leaq 8(%rsp), %rax
-    movq %rax, 8(%rdi)
-    movq %rbx, 16(%rdi)
-    movq %rbp, 24(%rdi)
-    movq %r12, 32(%rdi)
-    movq %r13, 40(%rdi)
-    movq %r14, 48(%rdi)
-    movq %r15, 56(%rdi)
-    xorl %eax, %eax
-    ret
-
-    .globl harness_restore
-harness_restore:
-    movq 16(%rdi), %rbx
-    movq 24(%rdi), %rbp
-    movq 32(%rdi), %r12
-    movq 40(%rdi), %r13
-    movq 48(%rdi), %r14
-    movq 56(%rdi), %r15
-    movq 8(%rdi), %rsp
-    movl $1, %eax
-    jmpq *(%rdi)

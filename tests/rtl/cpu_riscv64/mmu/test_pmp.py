@@ -263,6 +263,8 @@ def test_a_check_ends_at_the_first_match_or_the_last_entry_in_use():
         await bench.access(0x3A2, 0)
         cycles = [(await bench.check(0x10_0000 * number, PAGE, S))[2] for number in (3, 0xA, 0xA)]
         assert cycles == [4, 16, 4]
+        await bench.access(0x3A0, 0)
+        assert [(await bench.check(0, PAGE, S))[2] for _ in range(2)] == [16, 1]
 
     Bench().run(testbench)
 
@@ -271,9 +273,8 @@ def test_a_check_ends_at_the_first_match_or_the_last_entry_in_use():
 def test_a_write_during_a_check_restarts_it(delay: int):
     async def testbench(bench: Bench):
         ctx, port = bench.ctx, bench.dut.check
-        # all entries are looked at; meanwhile an early one comes into use
+        # all entries are looked at, as after every write; meanwhile an early one comes into use
         await bench.access(0x3B1, napot(0x10_0000, 0x1000))
-        await bench.access(0x3A2, pmp_config(NA4, "rwx") << 56)
         ctx.set(port.valid, 1)
         ctx.set(port.ppn, 0x101)
         ctx.set(port.first, 0)
@@ -289,6 +290,22 @@ def test_a_write_during_a_check_restarts_it(delay: int):
         await ctx.tick()
         ctx.set(port.valid, 0)
         assert await bench.check(0x10_0000, PAGE, S) == ("x", False, 2)
+
+    Bench().run(testbench)
+
+
+def test_a_check_that_is_given_up_leaves_nothing_behind():
+    async def testbench(bench: Bench):
+        await bench.configure((pmp_config(TOR, "rwx"), 0x1000 >> 2), (pmp_config(TOR, "r"), 0x10_0000 >> 2))
+        await bench.check(0x20_0000, PAGE, S)
+        for cycles in range(1, 3):
+            bench.ctx.set(bench.dut.check.valid, 1)
+            bench.ctx.set(bench.dut.check.ppn, 0x200)
+            for _ in range(cycles):
+                await bench.ctx.tick()
+            bench.ctx.set(bench.dut.check.valid, 0)
+            await bench.ctx.tick()
+            assert await bench.check(0, PAGE, S) == ("rwx", False, 1)
 
     Bench().run(testbench)
 

@@ -177,6 +177,11 @@ def test_sets_must_be_two_or_more():
         Tlb(CoreConfig(tlb_sets=1))
 
 
+def test_tag_style_is_checked():
+    with pytest.raises(ValueError, match="tag_style must be 'block' or 'distributed', not 'ultra'"):
+        Tlb(CoreConfig(), tag_style="ultra")
+
+
 def test_fill_then_hit_with_ppn_and_cacheable():
     async def testbench(bench: Bench):
         await bench.fill(Entry(vpn=0x1234, ppn=0xABCDE, cacheable=1))
@@ -460,19 +465,54 @@ def test_fill_during_a_flush_is_dropped():
     run(testbench)
 
 
-@pytest.mark.parametrize("what", ["fill", "flush"])
-def test_stale_row_does_not_hit_after_fill_or_flush(what: str):
+@pytest.mark.parametrize("first", [{"all_spaces": 1}, {"va": 0x3000}])
+def test_flush_during_a_flush_remembers_the_bare_entries(first: dict):
     async def testbench(bench: Bench):
-        # After filling page 1 the ports show its set; an address of another set with the same tag must not hit it.
-        if what == "fill":
-            await bench.fill(Entry(vpn=1))
-            assert all(bench.ask(vpn << 12, S, LOAD) is None for vpn in range(SETS))
-        else:
-            for vpn in range(SETS):
-                await bench.fill(Entry(vpn=vpn, is_global=1))
-            await bench.flush(asid=1)
-            assert all(bench.ask(vpn << 12, S, LOAD) is None for vpn in range(SETS))
+        await bench.fill(Entry(vpn=5, space=Space.BARE_M))
+        await bench.begin_flush(flush_request(**first))
+        await bench.begin_flush(flush_request(va=0x2000))
+        await bench.idle()
+        assert bool(await bench.lookup(0x5000, Context(MACHINE))) == ("all_spaces" not in first)
+
+    run(testbench)
+
+
+def test_row_of_another_set_does_not_hit_after_a_fill():
+    async def testbench(bench: Bench):
+        await bench.fill(Entry(vpn=1, ppn=1))
+        assert await bench.lookup(0x2000, S) is None
+        await bench.fill(Entry(vpn=1 + SETS, ppn=9))
+        # the ports show set 1 now; page 2 has the tag of page 1
+        assert all(bench.ask(vpn << 12, S, LOAD) is None for vpn in range(SETS))
+        assert await bench.lookup(0x2000, S) is None
+        assert await bench.lookup(0x1000, S) == (1, 1)
+
+    run(testbench)
+
+
+def test_row_of_another_set_does_not_hit_after_a_flush():
+    async def testbench(bench: Bench):
+        for vpn in range(SETS):
+            await bench.fill(Entry(vpn=vpn, is_global=1))
         assert await bench.lookup(0x1000, S)
+        await bench.flush(asid=1)
+        assert all(bench.ask(vpn << 12, S, LOAD) is None for vpn in range(SETS))
+        assert await bench.lookup(0x1000, S)
+
+    run(testbench)
+
+
+def test_lookup_in_the_cycle_of_a_fill_or_flush_is_not_answered():
+    async def testbench(bench: Bench):
+        ctx, dut = bench.ctx, bench.dut
+        await bench.fill(Entry(vpn=1))
+        for trigger in (dut.fill_valid, dut.flush_valid):
+            ctx.set(dut.fill_entry, Entry(vpn=2).__dict__)
+            ctx.set(trigger, 1)
+            await bench.read(0x1000)
+            ctx.set(trigger, 0)
+            assert bench.ask(0x1000, S, LOAD) is None
+            await bench.idle()
 
     run(testbench)
 

@@ -246,7 +246,7 @@ def test_without_global_the_entry_is_not():
         pytest.param(tables(FULL & ~V, middle_flags=0), id="pointer not valid"),
         pytest.param(tables(V | W | X | A | D), id="W without R"),
         pytest.param(tables(V | W | A | D), id="W alone"),
-        pytest.param(tables(V), id="pointer at the last level"),
+        pytest.param(tables(V) | {TARGET: pte(0x8000_0000, FULL)}, id="pointer at the last level"),
         pytest.param(tables(FULL, middle_flags=V | U), id="pointer with U"),
         pytest.param(tables(FULL, middle_flags=V | A), id="pointer with A"),
         pytest.param(tables(FULL, middle_flags=V | D), id="pointer with D"),
@@ -526,6 +526,13 @@ def test_mixed_page_is_decided_by_the_access(va: int, length: int, allowed: bool
         assert (result["mixed"], result["ppn"], result["read"], result["write"]) == (1, TARGET >> 12, 1, 0)
     else:
         assert result == Cause.LOAD_ACCESS
+
+
+def test_fetch_on_a_mixed_page_is_decided_by_its_length():
+    pmp = (pmp_config(NA4, "x"), (TARGET + 0x100) >> 2), (pmp_config(NAPOT, ""), napot(TARGET, PAGE)), *OPEN
+    for offset, length, allowed in ((0x100, 4, True), (0x102, 2, True), (0x100, 8, False), (0x102, 4, False)):
+        result = one_walk(tables(FULL), FETCH, offset, length, pmp=pmp)[0]
+        assert (result != Cause.FETCH_ACCESS) == allowed
 
 
 def test_mixed_page_in_machine_mode_fails_only_across_the_border():

@@ -1,0 +1,1 @@
+"""FPGA boards: platforms, synthesis, place and route."""

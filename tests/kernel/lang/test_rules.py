@@ -1,0 +1,83 @@
+"""Rules that no single diagnostic shows: the table of errors is whole, captured values are frozen, bounds hold."""
+
+import re
+
+import pytest
+
+from kernel.lang import Array, KernelPanic, Ptr, bounded, fn, host, u8, u32, u64, variable
+from kernel.lang.errors import ROOT, RULES
+
+COMPILER = ROOT / "kernel" / "lang"
+
+
+def test_every_error_code_is_in_the_one_table_and_in_use():
+    used = set()
+    for path in COMPILER.glob("*.py"):
+        if path.name != "errors.py":
+            used |= set(re.findall(r'"(K\d{3})"', path.read_text()))
+    assert used == set(RULES)
+
+
+def test_rules_have_titles_and_fixes():
+    for code, rule in RULES.items():
+        assert rule.title and rule.fix, code
+    assert len({rule.title for rule in RULES.values()}) == len(RULES)
+
+
+def test_captured_values_are_frozen_when_the_function_is_compiled():
+    limit = 3
+
+    @fn
+    def below(n: u32) -> bool:
+        return n < limit
+
+    assert below(2) and not below(3)
+    limit = 100
+    assert not below(3)
+
+
+def test_a_loop_that_keeps_its_bound_does_not_panic_and_the_next_round_does():
+    @fn
+    def count(n: u32) -> u32:
+        done: u32 = 0
+        while bounded(done < n, 5):
+            done += 1
+        for i in bounded(range(n), 5):
+            done += i
+        return done
+
+    assert count(5) == 5 + 10
+    with pytest.raises(KernelPanic, match="more than 5 rounds of `while`"):
+        count(6)
+
+
+@pytest.mark.parametrize("start, stop, step", [(250, 255, 2), (5, 0, -2), (0, 255, 100), (3, 3, 1), (255, 0, -255)])
+def test_loops_end_where_python_s_do_at_the_edge_of_the_type(start, stop, step):
+    @fn
+    def run(first: u8, last: u8, out: Ptr[Array[u8, 8]]) -> u32:
+        count: u32 = 0
+        for i in bounded(range(first, last, step), 8):
+            out[u64(count)] = i
+            count += 1
+        return count
+
+    out = host(Array[u8, 8])
+    assert out[: run(start, stop, out)] == list(range(start, stop, step))
+
+
+def test_variables_need_a_type_that_memory_can_hold():
+    with pytest.raises(TypeError, match="not a kernel type"):
+        variable(int, 3)
+    with pytest.raises(TypeError, match="no zero value"):
+        variable(Ptr[u8])
+    with pytest.raises(TypeError, match="cannot be a None"):
+        variable(None)
+
+
+def test_types_check_what_python_gives_them():
+    assert u8(255) == 255
+    for bad in (256, -1, "1", None):
+        with pytest.raises(ValueError, match="is not a u8"):
+            u8(bad)
+    with pytest.raises(TypeError, match="must be an int of 1 or more"):
+        Array[u8, 0]
