@@ -39,7 +39,7 @@ def execute(bench, seed: int, make) -> Machine:
 def test_loads_stores_and_atomics_act_on_memory_in_program_order(bench, seed):
     def make(top, rng):
         pages = random_pages(rng)
-        return Machine(top, rng, pages, random_operations(rng, pages, OPERATIONS), remap=0.01)
+        return Machine(top, rng, pages, random_operations(rng, pages, OPERATIONS), remap=0.04)
 
     machine = execute(bench, seed, make)
     assert machine.counts["fault"] and machine.counts["sc"] and machine.counts["remap"]
@@ -60,7 +60,7 @@ def test_a_bus_that_never_waits_is_as_good(bench):
     def make(top, rng):
         pages = random_pages(rng)
         operations = random_operations(rng, pages, OPERATIONS)
-        return Machine(top, rng, pages, operations, stall=0, latency=0, dma=0.05, fetch=0.05, walker=0.05, remap=0.01)
+        return Machine(top, rng, pages, operations, stall=0, latency=0, dma=0.05, fetch=0.05, walker=0.05, remap=0.04)
 
     execute(bench, 100, make)
 
