@@ -39,7 +39,7 @@ def execute(bench, seed: int, make) -> Machine:
 def test_loads_stores_and_atomics_act_on_memory_in_program_order(bench, seed):
     def make(top, rng):
         pages = random_pages(rng)
-        return Machine(top, rng, pages, random_operations(rng, pages, OPERATIONS), remap=0.01)
+        return Machine(top, rng, pages, random_operations(rng, pages, OPERATIONS), remap=0.04)
 
     machine = execute(bench, seed, make)
     assert machine.counts["fault"] and machine.counts["sc"] and machine.counts["remap"]
@@ -60,7 +60,7 @@ def test_a_bus_that_never_waits_is_as_good(bench):
     def make(top, rng):
         pages = random_pages(rng)
         operations = random_operations(rng, pages, OPERATIONS)
-        return Machine(top, rng, pages, operations, stall=0, latency=0, dma=0.05, fetch=0.05, walker=0.05, remap=0.01)
+        return Machine(top, rng, pages, operations, stall=0, latency=0, dma=0.05, fetch=0.05, walker=0.05, remap=0.04)
 
     execute(bench, 100, make)
 
@@ -95,12 +95,17 @@ def test_crossing_stores_that_miss_do_not_stop_the_store_buffer(bench):
 
 
 def test_a_line_that_is_written_back_is_not_fetched_before_memory_has_it(bench):
-    """All accesses go to one set, so that lines are evicted and wanted back at once."""
+    """All accesses go to one doubleword of each line of one set: evicted lines are wanted back at once."""
 
     def make(top, rng):
         pages = random_pages(rng, frames=6, special=False)
-        operations = random_operations(rng, pages, OPERATIONS, misaligned=0, offsets=(0x40,))
-        return Machine(top, rng, pages, operations, stall=0.2, latency=30)
+
+        def operations():
+            for _ in range(OPERATIONS):
+                kind = Memory.STORE if rng.random() < 0.25 else Memory.LOAD
+                yield Operation(kind, (rng.choice(list(pages)) << 12) + 0x40, 3, rng.getrandbits(64))
+
+        return Machine(top, rng, pages, operations(), stall=0.2, latency=30)
 
     machine = execute(bench, 400, make)
     assert machine.counts["write_back"] > 20

@@ -194,6 +194,7 @@ class Machine:
         self.finished = False
         self.reservation: int | None = None
         self.flushed_at: dict[int, int] = {}
+        self.lost_at = -1  # when DMA took the reservation
         # agents
         self.since: dict[str, int] = {}
         self.sfence = 0
@@ -284,6 +285,8 @@ class Machine:
         if sc_may_fail and not s.fault and s.result == 1:
             self.reservation = None
             return
+        if op.memory == Memory.STORE_CONDITIONAL and s.fault and not expected and self.lost_at >= since:
+            return  # it was on its way to the fault when the reservation went
         if expected:
             assert s.fault, f"cycle {judge.now}: {what}: no fault, expected {expected}"
             seen = Cause(s.cause), s.tval
@@ -401,7 +404,7 @@ class Machine:
                 return
             self.flushed_at[job["line"] >> 6] = judge.now
             if self.reservation == job["line"] >> 6:
-                self.reservation = None
+                self.reservation, self.lost_at = None, judge.now
             job.update(state="write", wait=rng.randint(0, 10))
             start = rng.randrange(64)
             end = rng.randint(start, 64) if rng.random() < 0.5 else 64
@@ -680,6 +683,7 @@ def random_operations(
     atomics: float = 0.2,
     misaligned: float = 0.3,
     offsets: tuple = OFFSETS,
+    stores: float = 0.5,
 ) -> Iterator[Operation]:
     """Loads, stores and atomics, mostly near the last address, so that they meet each other."""
     last = reserved = VIRTUAL
@@ -693,7 +697,7 @@ def random_operations(
         else:
             address = (rng.choice(list(pages)) << 12) + rng.choice(offsets) + rng.randrange(64)
         size = rng.choice((0, 1, 2, 3, 3))
-        kind = rng.choice((Memory.LOAD, Memory.STORE))
+        kind = Memory.STORE if rng.random() < stores else Memory.LOAD
         if rng.random() < atomics:
             kind = rng.choice((Memory.LOAD_RESERVED, Memory.STORE_CONDITIONAL, Memory.STORE_CONDITIONAL, Memory.AMO))
             size = rng.choice((2, 3))
