@@ -60,7 +60,7 @@ class Bench:
 
     fpga: bool = False
     coremark: Path | None = None
-    config: SocConfig = SocConfig(dma=True)
+    config: SocConfig = SocConfig()
     _prompt: "Prompt | None" = None
 
     def prompt(self) -> "Prompt":

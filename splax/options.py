@@ -62,8 +62,8 @@ def parse_size(text: str) -> int:
 
 
 def soc_config(options: RunOptions) -> SocConfig:
-    """The SoC that the options ask for."""
+    """The SoC that the options ask for. Only a bare-metal program is answered through the DMA port (`fromhost`)."""
     try:
-        return SocConfig(clock_hz=options.clock, ram_bytes=options.ram, dma=True)
+        return SocConfig(clock_hz=options.clock, ram_bytes=options.ram, dma=options.elf is not None)
     except ValueError as error:
         raise InputError(str(error), "see --ram and --clock") from error
