@@ -27,7 +27,7 @@ from sim.errors import SplaxError
 from sim.machine import Machine
 
 HISTORY = ROOT / "benchmarks" / "history.jsonl"
-PROMPT = "=> "
+PROMPT = "\n=> "
 
 
 class Skipped(Exception):
