@@ -506,7 +506,7 @@ class Machine:
             check_waves(Path(str(temporary)), path)
 
     def record(self, capacity: int = 1 << 16) -> None:
-        """Starts to keep retired instructions; take them with `records` in time."""
+        """Starts to keep retired instructions; take them with `records` in time. A capacity of 0 ends it."""
         if "rvfi" not in self.simulator.features:
             raise InputError("this simulator has no RVFI port", "build it with CoreConfig(rvfi=True)")
         self._library.records_start(self._handle, capacity)

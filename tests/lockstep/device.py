@@ -37,6 +37,7 @@ def machine() -> Machine:
     """
     made, fresh = _fresh()
     made.restore(fresh)
+    made.record(0)
     return made
 
 
