@@ -313,7 +313,11 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
     table = [c if c.name != "tdata" else Csr("tdata", 0x7A1, c.purpose, c.source, count=3, first=1) for c in table]
     if config.pmp_entries:
         entry = Field(
-            "pmpNcfg", 0, 64, "8 entries of 8 bits: L, A, X, W, R; R=0 W=1 keeps the old entry; locked entries keep", 0
+            "pmpNcfg",
+            0,
+            64,
+            "8 entries of 8 bits: L, A, X, W, R; R=0 W=1 is stored and allows stores only; locked entries keep",
+            0,
         )
         address = Field("", 0, 54, "address bits 55..2; locked entries keep")
         table += [
