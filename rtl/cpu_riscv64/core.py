@@ -235,11 +235,9 @@ class Core(wiring.Component):
             operands.append(Mux(in_x, x_result, Mux(in_m, m_result, Mux(in_w, w_value, value))))
         hazard = Signal()
         d_bad = Signal()  # no instruction: operands do not matter
-        d_stop = Signal()  # a trap is certain: fetch of what follows is useless, but harmless
         m.d.comb += [
             d_bad.eq(instruction.fault.valid | instruction.torn | decoder.control.illegal),
             hazard.eq((hazards[0] | hazards[1]) & ~d_bad),
-            d_stop.eq(0),
             d_fire.eq(
                 instruction.valid & ~hazard & (~x_valid | x_fire) & ~m_waits & ~x_redirect & ~m_redirect & ~m_flush
             ),
