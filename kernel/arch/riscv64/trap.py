@@ -1,0 +1,207 @@
+"""Trap entry and return: every register saved and restored from the struct's own layout.
+
+sscratch points to the current thread's TrapFrame while user code runs, and is 0 while the kernel runs. So
+
+- a trap from user code saves straight into the thread's frame and takes the (then empty) kernel stack;
+- a trap from the kernel (an interrupt while it waits, or a fault) saves into a frame on the stack it interrupted,
+  unless that stack has no room: then the frame goes to the panic stack, and the fault is reported as the overflow it
+  is.
+
+`resume(frame)` goes back to what a frame holds.
+"""
+
+from typing import Never
+
+from kernel import fault
+from kernel.lang import *
+
+CAUSE_MASK = (1 << 63) - 1
+REGISTERS = "ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split()
+"""x1..x31, by their ABI names."""
+
+
+@struct
+class TrapFrame:
+    """What a hart is, apart from memory: x1..x31, where it was, its status and why it stopped (Privileged 4.1)."""
+
+    ra: u64
+    sp: u64
+    gp: u64
+    tp: u64
+    t0: u64
+    t1: u64
+    t2: u64
+    s0: u64
+    s1: u64
+    a0: u64
+    a1: u64
+    a2: u64
+    a3: u64
+    a4: u64
+    a5: u64
+    a6: u64
+    a7: u64
+    s2: u64
+    s3: u64
+    s4: u64
+    s5: u64
+    s6: u64
+    s7: u64
+    s8: u64
+    s9: u64
+    s10: u64
+    s11: u64
+    t3: u64
+    t4: u64
+    t5: u64
+    t6: u64
+    sepc: u64
+    sstatus: u64
+    scause: u64
+    stval: u64
+
+
+_AT = {name: field.offset for name, field in TrapFrame.fields.items()}
+_SIZE = TrapFrame.size
+_SLOT = (_SIZE + 15) // 16 * 16  # what a frame takes on a stack
+_ROOM = _SLOT + 512  # a kernel stack with less than this left has overflowed
+
+_save = "\n".join(f"    sd {r}, {_AT[r]}(a0)" for r in REGISTERS if r != "a0")
+_restore = "\n".join(f"    ld {r}, {_AT[r]}(a0)" for r in REGISTERS if r != "a0")
+_save_on_stack = "\n".join(f"    sd {r}, {_AT[r]}(sp)" for r in REGISTERS if r not in ("sp", "t0"))
+
+_CALL_MACRO = f"""
+    .macro call_kernel_trap handler
+{_save_on_stack}
+    csrw sscratch, zero
+    csrr t1, sepc
+    csrr t2, sstatus
+    csrr t3, scause
+    csrr t4, stval
+    sd t1, {_AT["sepc"]}(sp)
+    sd t2, {_AT["sstatus"]}(sp)
+    sd t3, {_AT["scause"]}(sp)
+    sd t4, {_AT["stval"]}(sp)
+    mv a0, sp
+    mv s1, sp
+    call \\handler
+    mv a0, s1
+    .endm
+"""
+
+ASSEMBLY = (
+    _CALL_MACRO
+    + f"""
+    .section .text.entry, "ax"
+    .balign 64
+    .globl trap_vector
+trap_vector:
+    csrrw a0, sscratch, a0      # a0 = the thread's frame, or 0
+    beqz a0, from_kernel
+{_save}
+    csrrw t0, sscratch, zero    # its a0; from here on a trap is the kernel's own
+    csrr t1, sepc
+    csrr t2, sstatus
+    csrr t3, scause
+    csrr t4, stval
+    sd t0, {_AT["a0"]}(a0)
+    sd t1, {_AT["sepc"]}(a0)
+    sd t2, {_AT["sstatus"]}(a0)
+    sd t3, {_AT["scause"]}(a0)
+    sd t4, {_AT["stval"]}(a0)
+    lla sp, stack_top
+    li fp, 0
+    call trap_from_user
+
+    # resume(frame): goes back to what the frame holds; to user code with sscratch set for the next trap.
+    .globl trap_resume
+trap_resume:
+    ld t1, {_AT["sepc"]}(a0)
+    ld t2, {_AT["sstatus"]}(a0)
+    csrw sepc, t1
+    csrw sstatus, t2
+    andi t2, t2, 0x100          # SPP
+    bnez t2, 1f
+    csrw sscratch, a0
+1:
+{_restore}
+    ld a0, {_AT["a0"]}(a0)
+    sret
+
+    # What failed checks call: (site, left, right), and from where, on the panic stack.
+    .globl kernel_panic
+kernel_panic:
+    mv a3, ra
+    mv a4, s0
+    lla sp, panic_stack_top
+    tail kernel_panic_stacked
+
+    .balign 4
+from_kernel:
+    csrrw a0, sscratch, a0      # a0 back, sscratch is 0
+    csrw sscratch, t0           # a place for t0
+    lla t0, stack_bottom + {_ROOM}
+    bltu sp, t0, overflow
+    lla t0, stack_top
+    bltu t0, sp, overflow
+    csrr t0, sscratch
+    addi sp, sp, -{_SLOT}
+    sd t0, {_AT["t0"]}(sp)
+    addi t0, sp, {_SLOT}
+    sd t0, {_AT["sp"]}(sp)
+    call_kernel_trap trap_from_kernel
+    csrci sstatus, 2
+    j trap_resume
+overflow:
+    mv t0, sp
+    lla sp, panic_stack_top
+    addi sp, sp, -{_SLOT}
+    sd t0, {_AT["sp"]}(sp)
+    csrr t0, sscratch
+    sd t0, {_AT["t0"]}(sp)
+    call_kernel_trap trap_overflow
+1:  wfi
+    j 1b
+"""
+)
+
+
+@fn(symbol="trap_from_user", entry=True)
+def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
+    """A trap of user code; gives the frame to go on with."""
+    panic("a trap from user mode, and there is no user mode yet")
+
+
+@fn(symbol="trap_from_kernel", entry=True)
+def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
+    """An interrupt while the kernel waited, or a fault of the kernel's own."""
+    if frame.scause >> 63 != 0:
+        interrupt(frame.scause & CAUSE_MASK)
+    else:
+        kernel_fault(frame, "fault in the kernel")
+
+
+@fn(symbol="trap_overflow", entry=True)
+def trap_overflow(frame: Ptr[TrapFrame]) -> None:
+    """The kernel stack has no room for a frame: it has overflowed into the guard page, or sp is wild."""
+    kernel_fault(frame, "kernel stack overflow")
+
+
+@fn
+def interrupt(number: u64) -> None:
+    """Serves one interrupt (Privileged 4.1.8, table 4.2: 5 timer, 9 external)."""
+    panic("an interrupt that nobody enabled")
+
+
+@fn
+def kernel_fault(frame: Ptr[TrapFrame], what: Str) -> Never:
+    """The panic of a trap that the kernel must not have."""
+    fault.begin(what)
+    fault.value("scause", frame.scause)
+    fault.value("stval", frame.stval)
+    fault.value("sepc", frame.sepc)
+    fault.value("sp", frame.sp)
+    fault.finish(frame.sepc, frame.s0)
+
+
+ROOTS = [trap_from_user, trap_from_kernel, trap_overflow]

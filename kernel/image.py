@@ -1,0 +1,279 @@
+"""Builds a kernel image: compiles the kernel for an architecture, links it, packs its symbols, writes the boot file.
+
+    python -m kernel.image --arch riscv64 --out build/kernel-riscv64
+
+`F` is what boots (for riscv64 and aarch64 the flat Image), `F.elf` beside it has symbols and DWARF. A build is a
+process of its own, since an architecture is chosen when the kernel's modules are imported (see `kernel.arch`).
+
+Warm builds do not import the compiler: a manifest names every file that went into an image, with its hash, and the
+image's hash. When all of them are still what they were, the image is what it was.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ARCHITECTURES = ("riscv64", "x86_64", "aarch64")
+VERSION = "1"  # of the manifest's form
+
+
+class ImageError(RuntimeError):
+    """A kernel that cannot be built; the message says why."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built kernel.
+
+    path     the boot file
+    elf      the same with symbols and DWARF, at its linked addresses
+    sizes    bytes of text, rodata, data, bss, and of the boot file
+    cached   whether it was there already
+    seconds  how long it took, wall clock
+    """
+
+    arch: str
+    path: Path
+    elf: Path
+    sizes: dict[str, int]
+    cached: bool
+    seconds: float
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {size}" for name, size in self.sizes.items())
+        how = "unchanged" if self.cached else "built"
+        return f"{self.path}: {self.arch} kernel, {how} in {self.seconds:.2f} s: {parts} bytes"
+
+
+def build(arch: str) -> Image:
+    """The default kernel's image for an architecture, built if need be, by a process of its own."""
+    started = time.monotonic()
+    if arch not in ARCHITECTURES:
+        raise ImageError(f"unknown architecture {arch!r}: use one of {', '.join(ARCHITECTURES)}")
+    known = _intact(arch)
+    if known is not None:
+        return _image(arch, known, cached=True, started=started)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "KERNEL_ARCH": arch}
+    command = [sys.executable, "-c", "from kernel.image import child; child()"]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode:
+        lines = (result.stderr or result.stdout).strip()
+        raise ImageError(f"the {arch} kernel does not build:\n{lines}")
+    made = _intact(arch)
+    if made is None:
+        raise ImageError(f"the {arch} kernel was built, and what was written is not what is there: {_directory(arch)}")
+    return _image(arch, made, cached=False, started=started)
+
+
+def write(arch: str, out: Path) -> Image:
+    """`build`, with the results copied to `out` and `out`.elf."""
+    made = build(arch)
+    elf = out.with_name(out.name + ".elf")
+    for source, target in ((made.path, out), (made.elf, elf)):
+        fresh = target.with_name(target.name + ".new")
+        fresh.write_bytes(source.read_bytes())
+        os.replace(fresh, target)
+    return Image(arch, out, elf, made.sizes, made.cached, made.seconds)
+
+
+# What is kept: build/cache/kernel/image-ARCH/{kernel, kernel.elf, manifest.json}
+
+
+def _directory(arch: str) -> Path:
+    return Path(os.environ.get("SPLAX_CACHE", ROOT / "build" / "cache")) / "kernel" / f"image-{arch}"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _intact(arch: str) -> dict | None:
+    """The manifest, if all that it names is as it says."""
+    directory = _directory(arch)
+    try:
+        manifest = json.loads((directory / "manifest.json").read_text())
+        if manifest["version"] != VERSION or manifest["tools"] != _tools():
+            return None
+        for name, digest in manifest["sources"].items():
+            if _digest(ROOT / name) != digest:
+                return None
+        for name, digest in manifest["outputs"].items():
+            if _digest(directory / name) != digest:
+                return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return manifest
+
+
+def _tools() -> str:
+    """What else decides the output: Python, and the pinned compiler (its wheel's record changes with its version)."""
+    found = sorted(path.name for path in Path(sys.prefix).glob("lib/python*/site-packages/ziglang-*.dist-info"))
+    return f"{sys.version} {found}"
+
+
+def _image(arch: str, manifest: dict, *, cached: bool, started: float) -> Image:
+    directory = _directory(arch)
+    seconds = time.monotonic() - started
+    return Image(arch, directory / "kernel", directory / "kernel.elf", manifest["sizes"], cached, seconds)
+
+
+def _sources() -> list[Path]:
+    """The project's files that this process imported, and the headers that C includes."""
+    found = {Path(f).resolve() for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))}
+    found |= {path.resolve() for path in (ROOT / "kernel" / "lang").glob("*.h")}
+    return sorted(path for path in found if path.is_relative_to(ROOT) and ".venv" not in path.parts)
+
+
+def child() -> None:
+    """The build itself, in a process that has imported nothing of the kernel yet."""
+    from kernel import arch
+    from kernel.lang import CompileError
+    from kernel.lang.build import ToolError
+
+    directory = _directory(arch.selected)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=directory.parent) as scratch:
+            sizes = _link(arch.selected, Path(scratch))
+            outputs = {name: _digest(Path(scratch) / name) for name in ("kernel", "kernel.elf")}
+            sources = {path.relative_to(ROOT).as_posix(): _digest(path) for path in _sources()}
+            manifest = {"version": VERSION, "tools": _tools(), "sizes": sizes, "outputs": outputs, "sources": sources}
+            directory.mkdir(exist_ok=True)
+            for name in outputs:
+                os.replace(Path(scratch) / name, directory / name)
+            fresh = Path(scratch) / "manifest.json"
+            fresh.write_text(json.dumps(manifest, indent=1))
+            os.replace(fresh, directory / "manifest.json")
+    except (CompileError, ToolError, ImageError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+def _link(name: str, directory: Path) -> dict[str, int]:
+    """Compiles and links into `directory`; gives the sizes."""
+    from kernel import link
+    from kernel.arch import entry, layout
+    from kernel.fault import kernel_panic_stacked
+    from kernel.lang import build as compiler
+
+    script = directory / "kernel.ld"
+    script.write_text(link.script(layout.LINKER))
+    made = compiler.build_object([*entry.ROOTS, kernel_panic_stacked], name, defines=["-fno-omit-frame-pointer"])
+    assembly = compiler.compile_assembly(entry.ASSEMBLY, name)
+    flags = ["-T", str(script), "-z", "max-page-size=4096", "--no-pie", "-z", "norelro"]
+    elf = directory / "kernel.elf"
+    table: list[tuple[int, str]] = []
+    for _ in range(3):
+        symbols = compiler.compile_assembly(symbol_assembly(table), name)
+        compiler.link([assembly, made.path, symbols], name, elf, flags)
+        parsed = Elf(elf.read_bytes())
+        found = parsed.functions()
+        if found == table:
+            break
+        table = found
+    else:
+        raise ImageError(f"the {name} kernel's symbols move each time that it is linked")
+    stray = parsed.allocated - set(re.findall(r"^ +(\.[\w.]+)", script.read_text(), re.M))
+    if stray:
+        raise ImageError(f"the linker script has no place for {', '.join(sorted(stray))}")
+    flat = parsed.flat()
+    (directory / "kernel").write_bytes(entry.pack(flat, parsed.symbols))
+    start, at = parsed.symbols["image_start"], parsed.symbols
+    return {
+        "text": at["text_end"] - start,
+        "rodata": at["rodata_end"] - at["text_end"],
+        "data": at["data_end"] - at["rodata_end"],
+        "bss": at["bss_end"] - at["bss_start"],
+        "file": len(flat),
+    }
+
+
+def symbol_assembly(table: list[tuple[int, str]]) -> str:
+    """The packed symbol table that kernel/symbols.py reads."""
+    lines = ['    .section .kernel_symbols, "a"', "    .balign 8"]
+    lines += ["    .globl kernel_symbols, kernel_symbol_table, kernel_symbol_names"]
+    lines += ["kernel_symbols:", f"    .quad {len(table)}", "kernel_symbol_table:"]
+    at = 0
+    for offset, name in table:
+        lines.append(f"    .long {offset}, {at}, {len(name)}")
+        at += len(name)
+    lines += ["kernel_symbol_names:", *(f'    .ascii "{name}"' for _, name in table), ""]
+    return "\n".join(lines)
+
+
+class Elf:
+    """As much of a 64-bit little-endian ELF file as an image needs."""
+
+    def __init__(self, data: bytes):
+        self.data = data
+        (self.entry,) = struct.unpack_from("<Q", data, 24)
+        ph_offset, sh_offset = struct.unpack_from("<QQ", data, 32)
+        ph_size, ph_count, sh_size, sh_count = struct.unpack_from("<HHHH", data, 54)
+        self.segments = [struct.unpack_from("<IIQQQQQQ", data, ph_offset + n * ph_size) for n in range(ph_count)]
+        sections = [struct.unpack_from("<IIQQQQIIQQ", data, sh_offset + n * sh_size) for n in range(sh_count)]
+        names = sections[struct.unpack_from("<H", data, 62)[0]][4]
+        self.allocated = {self._text(names + s[0]) for s in sections if s[2] & 2 and s[5]}  # SHF_ALLOC
+        self.symbols: dict[str, int] = {}
+        self._functions: list[tuple[int, str]] = []
+        for section in sections:
+            if section[1] == 2:  # SHT_SYMTAB
+                self._read_symbols(section, sections[section[6]])
+
+    def _read_symbols(self, table: tuple, names: tuple) -> None:
+        offset, size = table[4], table[5]
+        for at in range(offset, offset + size, 24):
+            name_at, info, _, section, value, _ = struct.unpack_from("<IBBHQQ", self.data, at)
+            name = self._text(names[4] + name_at)
+            if not name or section == 0:
+                continue
+            if info >> 4 or name not in self.symbols:  # a local name never hides a global one
+                self.symbols[name] = value
+            if info & 15 in (0, 2) and not name.startswith((".L", "$")):
+                self._functions.append((value, name))
+
+    def _text(self, at: int) -> str:
+        return self.data[at : self.data.index(0, at)].decode()
+
+    def functions(self) -> list[tuple[int, str]]:
+        """(offset from the image's start, name) of all code symbols, by address; one name an address."""
+        start, end = self.symbols["image_start"], self.symbols["text_end"]
+        chosen: dict[int, str] = {}
+        for value, name in self._functions:
+            if start <= value < end and name != "image_start":
+                chosen[value - start] = min(chosen.get(value - start, name), name)
+        return sorted(chosen.items())
+
+    def flat(self) -> bytes:
+        """What a raw loader puts in memory: the image's segments, from image_start to data_end."""
+        start, end = self.symbols["image_start"], self.symbols["data_end"]
+        out = bytearray(end - start)
+        for kind, _, offset, virtual, _, file_size, _, _ in self.segments:
+            if kind == 1 and start <= virtual < end:
+                out[virtual - start : virtual - start + file_size] = self.data[offset : offset + file_size]
+        return bytes(out)
+
+
+def main() -> None:
+    """The command line, for use without `splax`."""
+    parser = argparse.ArgumentParser(prog="python -m kernel.image", description=__doc__)
+    parser.add_argument("--arch", required=True)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    try:
+        print(write(options.arch, options.out) if options.out else build(options.arch))
+    except (ImageError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
