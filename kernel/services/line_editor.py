@@ -1,8 +1,8 @@
 """Editing a line on a terminal: what was typed goes in byte by byte, what to show comes out.
 
 Pure state, for whoever owns a console. The keys are those of readline on a VT100: left right home end, ^A ^E ^B ^F,
-backspace, delete, ^D, ^K ^U ^W, up down ^P ^N for history, ^L, ^C. What is no key does nothing; a byte that is no printable
-ASCII is not taken into the line. The cursor's column on the screen is always known: nothing is asked of the terminal.
+backspace, delete, ^D, ^K ^U ^W, up down ^P ^N for history, ^L, ^C. What is no key does nothing; a byte that is not
+printable ASCII is not taken into the line. The cursor's column on the screen is always known: nothing is asked of the terminal.
 """
 
 from enum import IntEnum
@@ -83,8 +83,7 @@ def emit_many(editor: Ptr[LineEditor], byte: u8, count: usize) -> None:
 
 @fn
 def show(editor: Ptr[LineEditor], start: usize, erase: usize) -> None:
-    """The screen's cursor is at column `start` of the line: writes the rest, blanks `erase` columns behind it, goes back
-    to the cursor."""
+    """From the screen's cursor, at column `start` of the line: writes the rest, blanks `erase` columns, goes back."""
     for i in bounded(range(start, editor.line.length), LINE_BYTES):
         emit(editor, editor.line.text[i])
     emit_many(editor, 0x20, erase)

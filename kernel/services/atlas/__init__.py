@@ -1,1 +1,1 @@
-"""S-ATLAS: registers services, finds them by name and by what they provide, watches their health, has them restarted."""
+"""S-ATLAS: registers services, finds them by name or by what they provide, watches their health, restarts them."""

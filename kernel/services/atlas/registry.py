@@ -9,9 +9,9 @@ message: a declared name is registered by its own badge or not at all.
        |               failure |              failure (ended, or unhealthy)
        +--Never, clean end--+--+--- DOWN <-------+      DOWN waits for its time, then STARTING
 
-Numbers are the published ones: heartbeats each second, unhealthy after three missed, at most five restarts a minute, the
-first a second after the failure. Each further one in the same minute waits twice as long; past the fifth a service waits
-until the minute that holds five is over.
+Numbers are the published ones: heartbeats each second, unhealthy after three missed, at most five restarts a minute,
+the first a second after the failure. Each further one in the same minute waits twice as long; past the fifth a service
+waits until the minute that holds five is over.
 """
 
 from enum import IntEnum
