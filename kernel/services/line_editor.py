@@ -2,7 +2,7 @@
 
 Pure state, for whoever owns a console. The keys are those of readline on a VT100: left right home end, ^A ^E ^B ^F,
 backspace, delete, ^D, ^K ^U ^W, up down ^P ^N for history, ^L, ^C. What is no key does nothing; a byte that is not
-printable ASCII is not taken into the line. The cursor's column on the screen is always known: nothing is asked of the terminal.
+printable ASCII is not taken into the line. The cursor's column is always known: nothing is asked of the terminal.
 """
 
 from enum import IntEnum
