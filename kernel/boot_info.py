@@ -10,6 +10,8 @@ from kernel.lang import *
 
 MAX_REGIONS = 64
 TEXT_BYTES = 256
+PAGE = 4096
+MOST = (1 << 64) - PAGE
 
 
 @enum(u8)
@@ -85,6 +87,7 @@ class BootInfo:
 
     protocol: Protocol
     loader: Text  # who started the kernel, where it says so
+    loader_version: u64  # major << 16 | minor; 0: not known, or in the text
     command_line: Text
     cpu_model: Text  # the CPU's own name
     cpu_features: Text  # the ISA string, or the features that matter
@@ -108,6 +111,7 @@ class BootInfo:
     console_interrupt: u32
     controller: ControllerKind
     controller_base: u64  # PLIC, GIC distributor, I/O APIC
+    controller_bytes: u64
     controller_base_2: u64  # GIC CPU interface or redistributors, local APIC
     controller_context: u32  # PLIC: this hart's context of supervisor mode
 
@@ -127,15 +131,114 @@ def text_view(text: Ptr[Text]) -> View[u8]:
 
 
 @fn
-def add_region(info: Ptr[BootInfo], base: u64, size: u64, kind: RegionKind) -> bool:
-    """Adds a range at the end of the list; false when the list is full."""
-    if size == 0:
-        return True
+def end_of(region: Ptr[Region]) -> u64:
+    """The first address behind it."""
+    return region.base + region.size
+
+
+@fn
+def insert_region(info: Ptr[BootInfo], index: usize, base: u64, size: u64, kind: RegionKind) -> bool:
+    """Puts a range at `index`, the later ones one further; false when the list is full."""
     if info.region_count == MAX_REGIONS:
         return False
-    region = ptr(info.regions[info.region_count])
+    for i in bounded(range(info.region_count - index), MAX_REGIONS):
+        at = info.region_count - i
+        copy(info.regions[at], info.regions[at - 1])
+    region = ptr(info.regions[index])
     region.base = base
     region.size = size
     region.kind = kind
     info.region_count += 1
     return True
+
+
+@fn
+def remove_region(info: Ptr[BootInfo], index: usize) -> None:
+    """Takes a range off the list."""
+    info.region_count -= 1
+    for i in bounded(range(index, info.region_count), MAX_REGIONS):
+        copy(info.regions[i], info.regions[i + 1])
+
+
+@fn
+def add_region(info: Ptr[BootInfo], base: u64, size: u64, kind: RegionKind) -> bool:
+    """Adds memory in order, in whole pages, without what is in the list already; false when the list is full."""
+    if size > ~base:  # it would go past the last address
+        return False
+    start = (base + PAGE - 1) // PAGE * PAGE if kind == RegionKind.FREE else base // PAGE * PAGE
+    end = (base + size) // PAGE * PAGE if kind == RegionKind.FREE else (base + size + PAGE - 1) // PAGE * PAGE
+    index: usize = 0
+    while bounded(index < info.region_count and start < end, 2 * MAX_REGIONS):
+        here = ptr(info.regions[index])
+        if here.base <= start:
+            start = max(start, end_of(here))
+        elif here.base < end:
+            if not insert_region(info, index, start, here.base - start, kind):
+                return False
+            start = end_of(ptr(info.regions[index + 1]))
+            index += 1
+        else:
+            break
+        index += 1
+    return start >= end or insert_region(info, index, start, end - start, kind)
+
+
+@fn
+def mark_region(info: Ptr[BootInfo], base: u64, end: u64, kind: RegionKind) -> bool:
+    """Says what the free memory in base..end, widened to whole pages, is used for; false when the list is full."""
+    first = base // PAGE * PAGE
+    last = (end + (PAGE - 1)) // PAGE * PAGE if end <= MOST else end
+    index: usize = 0
+    while bounded(index < info.region_count, 3 * MAX_REGIONS):
+        here = ptr(info.regions[index])
+        low = max(first, here.base)
+        high = min(last, end_of(here))
+        if here.kind == RegionKind.FREE and low < high:
+            above = end_of(here) - high
+            if low > here.base:
+                here.size = low - here.base
+                index += 1
+                if not insert_region(info, index, low, high - low, kind):
+                    return False
+            else:
+                here.size = high - low
+                here.kind = kind
+            if above > 0:
+                if not insert_region(info, index + 1, high, above, RegionKind.FREE):
+                    return False
+        index += 1
+    return True
+
+
+@fn
+def take_page(info: Ptr[BootInfo]) -> u64:
+    """A free page for the kernel itself; 0 when there is none. It is the first free one above the kernel's image."""
+    for i in bounded(range(info.region_count), MAX_REGIONS):
+        here = ptr(info.regions[i])
+        if here.kind == RegionKind.FREE and here.size >= PAGE and here.base >= info.kernel_base:
+            page = here.base
+            if i > 0 and follows(ptr(info.regions[i - 1]), page):
+                info.regions[i - 1].size += PAGE
+                here.base += PAGE
+                here.size -= PAGE
+                if here.size == 0:
+                    remove_region(info, i)
+                return page
+            return page if mark_region(info, page, page + PAGE, RegionKind.KERNEL) else 0
+    return 0
+
+
+@fn
+def follows(before: Ptr[Region], page: u64) -> bool:
+    """Whether the page comes right behind memory of the kernel."""
+    return before.kind == RegionKind.KERNEL and end_of(before) == page
+
+
+@fn
+def count_memory(info: Ptr[BootInfo], kind: RegionKind) -> u64:
+    """Bytes of a kind."""
+    total: u64 = 0
+    for i in bounded(range(info.region_count), MAX_REGIONS):
+        if info.regions[i].kind == kind:
+            total += info.regions[i].size
+    return total

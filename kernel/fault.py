@@ -44,13 +44,13 @@ def value(name: Str, number: u64) -> None:
 
 
 @fn
-def put_place(number: u64, address: u64) -> None:
-    """A line of the backtrace."""
+def put_place(number: u64, address: u64, symbol_at: u64) -> None:
+    """A line of the backtrace; the function is the one that has `symbol_at`."""
     put("  #")
     put_decimal(number)
     put(" ")
     put_hex(address)
-    found = symbols.find(address)
+    found = symbols.find(symbol_at)
     if found is not None:
         put(" ")
         put_bytes(symbols.name_of(some(found)))
@@ -63,14 +63,21 @@ def put_place(number: u64, address: u64) -> None:
 def finish(address: u64, frame: u64) -> Never:
     """The backtrace from an instruction and a frame pointer on, and the end."""
     put("backtrace:\n")
-    put_place(0, address)
+    put_place(0, address, address)
+    walk(frame)
+
+
+@fn
+def walk(frame: u64) -> Never:
+    """The callers, and the end of the machine."""
     here = frame
     number: u64 = 1
     while bounded(number < MOST_FRAMES and cpu.is_frame(here), MOST_FRAMES):
         caller = cpu.frame_return(here)
         if not symbols.in_text(caller):
             break
-        put_place(number, caller)
+        # A call that never returns may be a function's last instruction: its own address is inside, not the next.
+        put_place(number, caller, caller - 1)
         above = cpu.frame_link(here)
         if above <= here:  # frames lie one above the other
             break
@@ -101,7 +108,9 @@ def kernel_panic_stacked(site: Ptr[PanicSite], left: u64, right: u64, address: u
             put(", ")
             put_value(right, site.is_signed)
         put("\n")
-    finish(address, frame)
+    put("backtrace:\n")
+    put_place(0, address, address - 1)
+    walk(frame)
 
 
 @fn

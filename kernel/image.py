@@ -25,6 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ARCHITECTURES = ("riscv64", "x86_64", "aarch64")
 VERSION = "1"  # of the manifest's form
+FLAGS = ("-fno-omit-frame-pointer",)  # for backtraces
 
 
 class ImageError(RuntimeError):
@@ -168,7 +169,7 @@ def _link(name: str, directory: Path) -> dict[str, int]:
 
     script = directory / "kernel.ld"
     script.write_text(link.script(layout.LINKER))
-    made = compiler.build_object([*entry.ROOTS, kernel_panic_stacked], name, defines=["-fno-omit-frame-pointer"])
+    made = compiler.build_object([*entry.ROOTS, kernel_panic_stacked], name, optimize="-Os", defines=FLAGS)
     assembly = compiler.compile_assembly(entry.ASSEMBLY, name)
     flags = ["-T", str(script), "-z", "max-page-size=4096", "--no-pie", "-z", "norelro"]
     elf = directory / "kernel.elf"

@@ -2,7 +2,7 @@
 
 from typing import Never
 
-from kernel.arch import power
+from kernel import clock, monitor
 from kernel.banner import banner
 from kernel.boot_info import BootInfo
 from kernel.lang import *
@@ -10,6 +10,7 @@ from kernel.lang import *
 
 @fn
 def kernel_main(info: Ptr[BootInfo]) -> Never:
-    """The kernel."""
+    """The kernel: paging, console, interrupts and timer are set up, interrupts are off."""
     banner(info)
-    power.power_off(0)
+    clock.start(info.timer_hz)
+    monitor.run(info)

@@ -6,6 +6,7 @@ kernel_symbol_names:   the names' bytes
 """
 
 from kernel.lang import *
+from kernel.linked import image_start, text_end
 
 MOST_SYMBOLS = 1 << 14
 NAME_BYTES = 1 << 19
@@ -23,8 +24,6 @@ class Symbol:
 symbol_count = external(u64, "kernel_symbols")
 symbol_table = external(Array[Symbol, MOST_SYMBOLS], "kernel_symbol_table")
 symbol_names = external(Array[u8, NAME_BYTES], "kernel_symbol_names")
-image_start = external(u8, "image_start")
-text_end = external(u8, "text_end")
 
 
 @fn

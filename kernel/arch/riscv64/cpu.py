@@ -3,6 +3,7 @@
 from typing import Never
 
 from kernel.lang import *
+from kernel.linked import panic_stack_top, stack_bottom
 
 
 @assembly("riscv64", "wfi", clobbers=["memory"])
@@ -26,8 +27,24 @@ def read_time() -> u64:
     return 0
 
 
-stack_bottom = external(u8, "stack_bottom")
-panic_stack_top = external(u8, "panic_stack_top")
+@assembly("riscv64", "ld zero, 0({address})", clobbers=["memory"])
+def load_from(address: u64) -> None:
+    """Reads memory: faults where none is mapped."""
+
+
+@assembly("riscv64", "1: addi sp, sp, -256\nsd zero, 0(sp)\nj 1b", clobbers=["memory"])
+def overflow_stack() -> Never:
+    """Pushes until the stack ends."""
+
+
+@assembly("riscv64", "lla t0, image_start\nsw zero, 0(t0)", clobbers=["memory", "t0"])
+def write_text() -> None:
+    """Writes to the kernel's own instructions, which must fault."""
+
+
+@assembly("riscv64", "lla t0, bss_start\njalr t0", clobbers=["memory", "t0", "ra"])
+def run_data() -> None:
+    """Jumps into the kernel's data, which must fault."""
 
 
 @fn

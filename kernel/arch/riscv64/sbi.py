@@ -7,6 +7,8 @@ TIME = 0x5449_4D45
 SRST = 0x5352_5354
 DBCN = 0x4442_434E
 LEGACY_PUTCHAR = 1
+LEGACY_GETCHAR = 2
+OPENSBI = 1
 
 
 @struct
@@ -54,3 +56,11 @@ def write_byte(byte: u8) -> None:
     """Through the debug console (12.3) where there is one, else the legacy extension (5.3)."""
     if call(DBCN, 2, u64(byte), 0, 0) != 0:
         _ = call(LEGACY_PUTCHAR, 0, u64(byte), 0, 0)
+
+
+@fn
+def read_byte() -> u16:
+    """A byte typed on the firmware's console, or 0x100: the legacy extension (5.4), which gives -1 for none."""
+    result = Result(error=0, value=0)
+    _ecall(ptr(result), LEGACY_GETCHAR, 0, 0, 0, 0)
+    return trunc(exact(result.error, u64), u16) if result.error >= 0 and result.error < 256 else 0x100

@@ -12,10 +12,14 @@ sscratch points to the current thread's TrapFrame while user code runs, and is 0
 
 from typing import Never
 
-from kernel import fault
+from kernel import clock, fault
+from kernel.arch.riscv64 import interrupts, probe
 from kernel.lang import *
+from kernel.printing import put
 
 CAUSE_MASK = (1 << 63) - 1
+SUPERVISOR_TIMER = 5
+SUPERVISOR_EXTERNAL = 9
 REGISTERS = "ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split()
 """x1..x31, by their ABI names."""
 
@@ -177,6 +181,8 @@ def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
     """An interrupt while the kernel waited, or a fault of the kernel's own."""
     if frame.scause >> 63 != 0:
         interrupt(frame.scause & CAUSE_MASK)
+    elif probe.take():
+        frame.sepc += 4
     else:
         kernel_fault(frame, "fault in the kernel")
 
@@ -189,8 +195,13 @@ def trap_overflow(frame: Ptr[TrapFrame]) -> None:
 
 @fn
 def interrupt(number: u64) -> None:
-    """Serves one interrupt (Privileged 4.1.8, table 4.2: 5 timer, 9 external)."""
-    panic("an interrupt that nobody enabled")
+    """Serves one interrupt (Privileged 4.1.8, table 4.2)."""
+    if number == SUPERVISOR_TIMER:
+        clock.interrupt()
+    elif number == SUPERVISOR_EXTERNAL:
+        interrupts.dispatch()
+    else:
+        panic("an interrupt that nobody enabled")
 
 
 @fn
@@ -198,10 +209,40 @@ def kernel_fault(frame: Ptr[TrapFrame], what: Str) -> Never:
     """The panic of a trap that the kernel must not have."""
     fault.begin(what)
     fault.value("scause", frame.scause)
+    put_cause(frame.scause)
     fault.value("stval", frame.stval)
     fault.value("sepc", frame.sepc)
     fault.value("sp", frame.sp)
     fault.finish(frame.sepc, frame.s0)
+
+
+@fn
+def put_cause(cause: u64) -> None:
+    """What scause says, in words (table 4.2)."""
+    put("  ")
+    if cause == 0:
+        put("instruction address misaligned")
+    elif cause == 1:
+        put("instruction access fault")
+    elif cause == 2:
+        put("illegal instruction")
+    elif cause == 3:
+        put("breakpoint")
+    elif cause == 4 or cause == 6:
+        put("load or store address misaligned")
+    elif cause == 5:
+        put("load access fault")
+    elif cause == 7:
+        put("store access fault")
+    elif cause == 12:
+        put("instruction page fault")
+    elif cause == 13:
+        put("load page fault")
+    elif cause == 15:
+        put("store page fault")
+    else:
+        put("cause not in the table")
+    put("\n")
 
 
 ROOTS = [trap_from_user, trap_from_kernel, trap_overflow]

@@ -1,6 +1,7 @@
 """A machine under QEMU with a console that a test types on and reads from."""
 
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -64,6 +65,18 @@ class Machine:
         """Types."""
         assert self.process.stdin
         self.process.stdin.write(text.encode())
+
+    def ticks(self, seconds: float = 20) -> int:
+        """Timer interrupts so far, once `uptime` has shown two different numbers of them."""
+        deadline = time.monotonic() + seconds
+        seen: set[int] = set()
+        while len(seen) < 2:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the timer does not tick: {seen} in {seconds} s")
+            self.send("uptime\r")
+            seen |= {int(n) for n in re.findall(r"ms, (\d+) timer interrupts", self.expect("\n> "))}
+            time.sleep(0.05)
+        return max(seen)
 
     def wait(self, seconds: float = 20) -> int:
         """The exit status, once the machine ends by itself."""
