@@ -31,7 +31,7 @@ def initialize(blob: View[u8], info: Ptr[BootInfo]) -> None:
 
 
 @fn
-def registers() -> Ptr[sifive_test.Registers]:
+def device() -> Ptr[sifive_test.Registers]:
     """The finisher's; only where there is one."""
     return pointer_at(finisher, sifive_test.Registers)
 
@@ -40,10 +40,10 @@ def registers() -> Ptr[sifive_test.Registers]:
 def power_off(code: u16) -> Never:
     """Ends the machine; a code other than 0 says that something failed, and is the simulator's exit status."""
     if code != 0 and finisher != 0:
-        registers().finish.write(command=sifive_test.Command.FAIL, code=code)
+        device().finish.write(command=sifive_test.Command.FAIL, code=code)
     _ = sbi.call(sbi.SRST, 0, SHUTDOWN, SYSTEM_FAILURE if code != 0 else NO_REASON, 0)
     if finisher != 0:
-        registers().finish.write(command=sifive_test.Command.PASS)
+        device().finish.write(command=sifive_test.Command.PASS)
     cpu.halt()
 
 
@@ -52,5 +52,5 @@ def reboot() -> Never:
     """Starts the machine again."""
     _ = sbi.call(sbi.SRST, 0, COLD_REBOOT, NO_REASON, 0)
     if finisher != 0:
-        registers().finish.write(command=sifive_test.Command.RESET)
+        device().finish.write(command=sifive_test.Command.RESET)
     cpu.halt()
