@@ -39,6 +39,7 @@ class Constants:
         self.poisoned: set[str] = set()
         self.assigned: set[str] = set()
         self.signature_of: Any = None
+        self.arch: str | None = None  # None: the host
         self.raw_values = False  # Initial values of variables: ints for handles and bit fields, dicts for structs.
 
     # Errors and annotations

@@ -187,6 +187,31 @@ def closure_names(function: "Function | Assembly") -> list[str]:
     return found
 
 
+class ByArch:
+    """One name for a value that differs from target to target: functions, constants, types. See `by_arch`."""
+
+    def __init__(self, choices: dict[str, Any]):
+        self.choices = choices
+
+    def __call__(self, *arguments: Any) -> Any:
+        """From ordinary Python: the host's."""
+        return self.choices["host"](*arguments)
+
+    def __repr__(self) -> str:
+        return f"<by_arch {', '.join(self.choices)}>"
+
+
+def by_arch(**choices: Any) -> Any:
+    """A value for each target: `now = by_arch(riscv64=rv.now, host=model.now)`; "host" is the host-native build's.
+
+    Kernel code names it like any other captured value and gets the one of the target it is compiled for.
+    """
+    unknown = set(choices) - {"riscv64", "x86_64", "aarch64", "host"}
+    if unknown or not choices:
+        raise ValueError(f"by_arch takes riscv64, x86_64, aarch64 and host, not {', '.join(sorted(unknown)) or 'nothing'}")
+    return ByArch(choices)
+
+
 def in_arch(file: str) -> bool:
     """Whether a file may hold assembly and raw addresses."""
     path = Path(file).resolve()

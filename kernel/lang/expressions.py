@@ -143,7 +143,12 @@ class Expressions(Constants):
         return self.static(self.names[name], node)
 
     def static(self, value: Any, node: ast.AST) -> Value:
-        """A captured value; variables of modules become places."""
+        """A captured value; variables of modules become places, what differs by target is chosen."""
+        if isinstance(value, declare.ByArch):
+            arch = self.arch or "host"
+            if arch not in value.choices:
+                raise self.refuse("K107", node, f"{ast.unparse(node)} has no value for {arch}: {value!r}")
+            value = value.choices[arch]
         if isinstance(value, declare.Variable):
             return tree.Global(self.span(node), value.type, value)
         return Static(value, self.span(node))
@@ -344,6 +349,10 @@ class Expressions(Constants):
 
     def _same(self, node: ast.AST, left: Value, right: Value, kind: Type) -> tuple[tree.Expression, tree.Expression]:
         if isinstance(left, tree.Expression) and isinstance(right, tree.Expression) and left.type is not right.type:
+            if isinstance(left.type, PtrType) and isinstance(right.type, PtrType):
+                if left.type.optional() is right.type.optional():  # Equal or not: None is no obstacle.
+                    kind = left.type.optional()
+                    return self.coerce(left, kind, node), self.coerce(right, kind, node)
             code = "K218" if isinstance(left.type, HandleType) or isinstance(right.type, HandleType) else "K201"
             raise self.refuse(
                 code,

@@ -84,7 +84,9 @@ class _Builder:
                 if function in self.refused:
                     continue
             known = program.signatures[function]
-            body = Frontend(function, known, self.diagnostics, self.signature_of).compile()
+            front = Frontend(function, known, self.diagnostics, self.signature_of)
+            front.arch = self.arch
+            body = front.compile()
             program.bodies[function] = body
             self.collect(body.walk())
             checks.check_flow(body, self.diagnostics)
@@ -121,6 +123,7 @@ class _Builder:
         site = Expressions(file, self.diagnostics)  # type: ignore[arg-type]
         site.signature_of = self.signature_of
         site.raw_values = True
+        site.arch = self.arch
         node = ast.Name(variable.name, lineno=variable.line, col_offset=0, end_col_offset=10**6)
         try:
             return site.constant_of(Static(variable.initial, site.span(node)), variable.type, node)

@@ -1,0 +1,207 @@
+"""What kernel objects look like in memory. Sizes matter: a slot is one cache line, hot fields share lines.
+
+An object's address in a slot is that of its struct. Objects that more than one slot can name start with a `Header`
+(threads hold it further back: their save area must come first, where trap entry finds it).
+"""
+
+from enum import IntEnum
+
+from kernel.abi import Kind, SliceClass, ThreadState
+from kernel.lang import *
+
+LINE = 64
+MAX_TABLE_BITS = 12
+FRAME_WORDS = 40  # registers and trap causes: as much as the architecture with the most needs
+
+
+@enum(8)
+class Place(IntEnum):
+    """What contains a slot, and so what must follow when it is emptied."""
+
+    TABLE = 0  # what zeroed memory says
+    ORIGIN = 1
+    THREAD_TABLE = 2
+    THREAD_SPACE = 3
+    THREAD_FAULT = 4
+    THREAD_SLICE = 5
+    CHANNEL = 6
+    INTERRUPT = 7
+    TOMB = 8
+
+
+@struct
+class Slot:
+    """A capability, or an empty place for one. See docs/kernel.md for the fields."""
+
+    object: usize
+    badge: u64
+    expiry: u64
+    generation: u32
+    kind: Kind
+    rights: u8
+    place: Place
+    size: u8
+    first: Ptr["Slot"] | None
+    last: Ptr["Slot"] | None
+    next: Ptr["Slot"] | None
+    previous: Ptr["Slot"] | None
+
+
+assert Slot.size == LINE  # type: ignore[comparison-overlap]
+
+
+@bitfield(u64)
+class Extent:
+    """The badge of an untyped: 64-byte units from its start that are used, and that are used or known to be zero."""
+
+    used: Bits[32]
+    cleaned: Bits[32]
+
+
+@struct
+class Header:
+    """First in every object that several slots may name."""
+
+    tomb: Slot
+    references: u32
+    kind: Kind
+    dying: bool
+    next_dying: Ptr["Header"] | None
+
+
+@struct
+class Queue:
+    """Threads in order of arrival, linked through themselves."""
+
+    head: Ptr["Thread"] | None
+    tail: Ptr["Thread"] | None
+
+
+@struct
+class Table:
+    """A capability table; the slots follow in memory."""
+
+    header: Header
+    count: u32
+    swept: u32  # dissolving: slots below are empty
+    reserved: Array[u64, 5]
+
+
+@struct
+class Endpoint:
+    """Where messages are exchanged. Its queue holds senders or receivers, never both."""
+
+    header: Header
+    queue: Queue
+    receivers: bool  # what the queue holds, when it is not empty
+    reserved: Array[u64, 3]
+
+
+@struct
+class Notification:
+    """A word of bits, and who waits for one of them."""
+
+    header: Header
+    bits: u64
+    queue: Queue
+    reserved: Array[u64, 3]
+
+
+@struct
+class Slice:
+    """The right to run: class, level, quantum in ticks."""
+
+    header: Header
+    quantum: u64
+    level: u8
+    slice_class: SliceClass
+    reserved: Array[u64, 4]
+
+
+@struct
+class Space:
+    """An address space. Its root page table is the page in front."""
+
+    header: Header
+    translation: u64  # what the CPU's translation register takes
+    root: usize
+    identifier: u16
+    lives: u16
+    reserved: Array[u64, 3]
+
+
+@struct
+class Frame:
+    """The save area of a thread, as far as it is the same everywhere: the registers of a system call come first.
+
+    kernel/arch's TrapFrame is the same memory with all fields named.
+    """
+
+    number: u64
+    handle: u64
+    words: Array[u64, 8]
+    capability: u64
+    option: u64
+    timeout: u64
+    rest: Array[u64, FRAME_WORDS - 13]
+
+
+@struct
+class Thread:
+    """A thread: registers, what it waits for, how urgent it is, and the capabilities it lives by."""
+
+    frame: Frame
+    # line 5
+    header: Header
+    state: ThreadState
+    level: u8  # at which it is queued and runs: its own, or lent by a caller
+    base_level: u8
+    reserved_flag: bool
+    timer_index: u32  # place in the timer heap + 1; 0: none
+    queue: Ptr[Queue] | None
+    queue_next: Ptr["Thread"] | None
+    queue_previous: Ptr["Thread"] | None
+    caller: Ptr["Thread"] | None  # whose call it has received and not answered
+    server: Ptr["Thread"] | None  # who has received its call
+    waiting_slot: Ptr[Slot] | None  # the capability by which it waits, and that slot's generation then
+    waiting_generation: u32
+    calling: bool  # SENDING as the first half of a call
+    expires: bool  # the time limit is the capability's expiry
+    quantum: u64
+    deadline: u64
+    arrival: u64  # of the deadline: ties are decided by it
+    translation: u64
+    fault_cause: u64
+    fault_address: u64
+    identifier: u64  # for people: order of creation
+    consumed: u64  # ticks it has run
+    started: u64  # when it was given the CPU last
+    reserved: Array[u64, 5]
+    # line by line
+    table: Slot
+    space: Slot
+    fault: Slot
+    slice: Slot
+
+
+CHANNEL_PLACES = 8
+
+
+@struct
+class ChannelEntry:
+    """One place of a channel: a capability and a word."""
+
+    slot: Slot
+    word: u64
+
+
+@struct
+class Channel:
+    """A ring of capabilities on their way from one table to another."""
+
+    header: Header
+    head: u32
+    count: u32
+    entries: Array[ChannelEntry, CHANNEL_PLACES]
+
+Line = Array[u64, 8]

@@ -1,0 +1,139 @@
+"""The kernel's entries: system call, fault, timer. Each gives the thread to go on with, or None when all wait."""
+
+from kernel.abi import TAG_EXIT, TAG_FAULT, AuditEvent, Error, SystemCall, ThreadState
+from kernel.core import (
+    audit,
+    capabilities,
+    clock,
+    dissolve,
+    ipc,
+    machine,
+    memory,
+    notifications,
+    scheduler,
+    slices,
+    thread_calls,
+    threads,
+    timers,
+)
+from kernel.core.objects import Slot, Thread
+from kernel.core.state import kernel
+from kernel.lang import *
+
+EXPIRATIONS = 8  # time limits handled in one trap
+NUMBERS = len(SystemCall)
+
+
+@fn
+def execute(thread: Ptr[Thread], call: SystemCall) -> Error:
+    """One system call of the current thread."""
+    match call:
+        case SystemCall.NULL:
+            return Error.NONE
+        case SystemCall.CALL:
+            return ipc.send(thread, True)
+        case SystemCall.REPLY_RECEIVE:
+            return ipc.reply_receive(thread)
+        case SystemCall.SEND:
+            return ipc.send(thread, False)
+        case SystemCall.RECEIVE:
+            return ipc.receive(thread)
+        case SystemCall.REPLY:
+            return ipc.reply(thread)
+        case SystemCall.NOTIFY:
+            return notifications.sys_notify(thread)
+        case SystemCall.WAIT:
+            return notifications.sys_wait(thread)
+        case SystemCall.YIELD:
+            scheduler.end_quantum()
+            return Error.NONE
+        case SystemCall.SLEEP:
+            return thread_calls.sys_sleep(thread)
+        case SystemCall.DERIVE:
+            return capabilities.sys_derive(thread)
+        case SystemCall.MOVE:
+            return capabilities.sys_move(thread)
+        case SystemCall.DELETE:
+            return capabilities.sys_delete(thread)
+        case SystemCall.REVOKE:
+            return capabilities.sys_revoke(thread)
+        case SystemCall.RETYPE:
+            return memory.sys_retype(thread)
+        case SystemCall.INSPECT:
+            return capabilities.sys_inspect(thread)
+        case SystemCall.THREAD_CONFIGURE:
+            return thread_calls.sys_configure(thread)
+        case SystemCall.THREAD_START:
+            return thread_calls.sys_start(thread)
+        case SystemCall.THREAD_STOP:
+            return thread_calls.sys_stop(thread)
+        case SystemCall.THREAD_INSPECT:
+            return thread_calls.sys_inspect(thread)
+        case SystemCall.SLICE_CONFIGURE:
+            return slices.sys_slice_configure(thread)
+        case SystemCall.CLOCK:
+            thread.frame.words[0] = clock.now()
+            return Error.NONE
+        case SystemCall.EXIT:
+            ipc.report(thread, TAG_EXIT, thread.frame.handle, 0, 0)
+            return ipc.WAITS
+        case _:
+            return Error.UNKNOWN_CALL
+
+
+@fn
+def system_call(thread: Ptr[Thread]) -> Ptr[Thread] | None:
+    """A system call of the running thread, whose registers are saved."""
+    number = thread.frame.number
+    if number >= NUMBERS:
+        thread.frame.handle = u64(Error.UNKNOWN_CALL)
+        return thread
+    error = execute(thread, SystemCall(trunc(number, u8)))
+    if error == Error.RESTART:
+        if kernel.current == thread:
+            machine.restart(ptr(thread.frame))
+    else:
+        thread.frame.handle = u64(error)
+    return leave_kernel()
+
+
+@fn
+def leave_kernel() -> Ptr[Thread] | None:
+    """The end of every trap: who runs, and when the timer comes."""
+    scheduler.choose()
+    scheduler.program_timer()
+    return kernel.current
+
+
+@fn
+def fault(thread: Ptr[Thread], cause: u64, address: u64, place: u64) -> Ptr[Thread] | None:
+    """The running thread did what the CPU refused: cause and address are the CPU's, place is the program counter."""
+    nothing = zero(Slot)
+    audit.record(AuditEvent.FAULT, ptr(nothing), address, Error.NONE)
+    ipc.report(thread, TAG_FAULT, cause, address, place)
+    return leave_kernel()
+
+
+@fn
+def timer() -> Ptr[Thread] | None:
+    """The timer's deadline has come."""
+    kernel.programmed = 0
+    time = clock.now()
+    for _ in range(EXPIRATIONS):
+        if timers.first_deadline() > time or kernel.timer_count == 0:
+            break
+        _expire(some(kernel.timers[0]))
+    dissolve.step()
+    if kernel.current is not None and kernel.slice_end <= time:
+        scheduler.end_quantum()
+    return leave_kernel()
+
+
+@fn
+def _expire(thread: Ptr[Thread]) -> None:
+    """The thread's time limit is over."""
+    status = Error.EXPIRED if thread.expires else Error.TIMED_OUT
+    if thread.state == ThreadState.SLEEPING:
+        status = Error.NONE
+    threads.cancel_wait(thread, status)
+
