@@ -1,5 +1,5 @@
-"""The beginning: the origin of all capabilities, and a thread that never runs, in whose name the kernel sets up the first
-program with the same system calls that everybody has. There is no second way to make objects.
+"""The beginning: the origin of all capabilities, and a thread that never runs, in whose name the kernel sets up the
+first program with the same system calls that everybody has. There is no second way to make objects.
 """
 
 from kernel.abi import Error, Kind, SystemCall, ThreadState

@@ -13,7 +13,6 @@ from kernel.core.access import (
     header_of,
     notification_at,
     object_of,
-    slot_at,
     space_at,
     table_at,
     table_slot,

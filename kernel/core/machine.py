@@ -3,6 +3,8 @@
 Everything else in kernel/core is the same on all architectures.
 """
 
+from kernel.arch.objects import pointer_maker
+from kernel.arch.riscv64 import user_pages
 from kernel.core.objects import Frame
 from kernel.lang import *
 
@@ -41,6 +43,90 @@ def host_start(frame: Ptr[Frame], entry: u64, stack: u64, argument: u64) -> None
     frame.handle = argument
 
 
+@fn
+def host_physical(address: usize) -> u64:
+    """The host's memory is its own physical memory."""
+    return u64(address)
+
+
+@fn
+def host_virtual(physical: u64) -> usize:
+    """See host_physical."""
+    return usize(physical)
+
+
+@fn
+def host_flush_page(identifier: u16, address: u64) -> None:
+    """Counts."""
+    global host_flushes
+    _ = u64(identifier) + address
+    host_flushes += 1
+
+
+@fn
+def host_flush_space(identifier: u16) -> None:
+    """Counts."""
+    global host_flushes
+    _ = identifier
+    host_flushes += 1
+
+
+@fn
+def host_publish_tables() -> None:
+    """Nothing to wait for."""
+
+
+@fn
+def host_share_kernel_half(root: usize) -> None:
+    """There is none."""
+    _ = root
+
+
+@fn
+def host_leave_spaces() -> u64:
+    """No translation."""
+    return host_set_translation(0)
+
+
+@fn
+def host_set_translation(translation: u64) -> u64:
+    """Notes which address space is used."""
+    global host_translation
+    host_translation = translation
+    return translation
+
+
+@fn
+def host_mask_interrupt(number: u64) -> None:
+    """Notes it."""
+    host_masked[number] = True
+
+
+@fn
+def host_unmask_interrupt(number: u64) -> None:
+    """Notes it."""
+    host_masked[number] = False
+
+
+word_at = pointer_maker(u64)
+LEVELS = by_arch(host=user_pages.LEVELS)
+USER_END = by_arch(host=user_pages.USER_END)
+leaf_entry = by_arch(host=user_pages.leaf_entry)
+table_entry = by_arch(host=user_pages.table_entry)
+is_present = by_arch(host=user_pages.is_present)
+is_table = by_arch(host=user_pages.is_table)
+entry_physical = by_arch(host=user_pages.entry_physical)
+translation = by_arch(host=user_pages.translation)
+physical = by_arch(host=host_physical)
+virtual = by_arch(host=host_virtual)
+flush_page = by_arch(host=host_flush_page)
+flush_space = by_arch(host=host_flush_space)
+publish_tables = by_arch(host=host_publish_tables)
+share_kernel_half = by_arch(host=host_share_kernel_half)
+leave_spaces = by_arch(host=host_leave_spaces)
+set_translation = by_arch(host=host_set_translation)
+mask_interrupt = by_arch(host=host_mask_interrupt)
+unmask_interrupt = by_arch(host=host_unmask_interrupt)
 read_time = by_arch(host=host_read_time)
 set_deadline = by_arch(host=host_set_deadline)
 restart = by_arch(host=host_restart)

@@ -1,12 +1,110 @@
-"""Which page a frame capability is mapped at. Filled in by spaces.py; a capability is mapped at one place at most."""
+"""Page tables, and which page a capability is mapped at.
 
-from kernel.abi import Kind
-from kernel.core.objects import Slot
+A frame, device or DMA capability is mapped at one place at most; its badge says where: page number, and identifier and
+life of the address space, so that what is left of a space that has ended is recognized. A page table likewise, with its
+level in `size`.
+"""
+
+from kernel.abi import PAGE, Kind
+from kernel.core import machine
+from kernel.core.objects import Slot, Space
+from kernel.core.state import kernel
 from kernel.lang import *
+
+LEVELS = machine.LEVELS
+FLUSH_ONE_BY_ONE = 8
+ENTRIES = 512
+
+
+@bitfield(u64)
+class Mapping:
+    """The badge of a mapped capability; 0 when it is not mapped."""
+
+    page: Bits[36]
+    identifier: Bits[12]
+    lives: Bits[16]
+
+
+@fn
+def space_of(mapping: Mapping) -> Ptr[Space] | None:
+    """The address space, unless it has ended."""
+    row = ptr(kernel.spaces[mapping.identifier & 255])
+    if row.space is None or row.lives != mapping.lives:
+        return None
+    return row.space
+
+
+@fn
+def entry_at(space: Ptr[Space], page: u64, level: u8) -> Ptr[u64] | None:
+    """The entry for a page in the table of a level (0: leaves), or None when a table above is missing."""
+    table = space.root
+    for step in range(LEVELS):
+        here = LEVELS - 1 - step
+        index = page >> (9 * here) & 511
+        entry = machine.word_at(table + exact(index, usize) * 8)
+        if here == usize(level):
+            return entry
+        if not machine.is_present(entry.value) or not machine.is_table(entry.value):
+            return None
+        table = machine.virtual(machine.entry_physical(entry.value))
+    return None
+
+
+@fn
+def pages_of(slot: Ptr[Slot]) -> u64:
+    """Pages that a frame, device or DMA capability covers."""
+    return u64(1) << (slot.size - 12)
 
 
 @fn
 def forget(slot: Ptr[Slot]) -> None:
-    """Ends the mapping of a frame, device or page-table capability; nothing for others."""
-    if slot.kind == Kind.FRAME:
-        slot.badge = 0
+    """Ends the mapping of a capability; nothing where there is none."""
+    match slot.kind:
+        case Kind.FRAME | Kind.DEVICE | Kind.DMA:
+            if slot.badge != 0:
+                _unmap_pages(slot)
+        case Kind.PAGE_TABLE:
+            if slot.badge != 0:
+                _unmap_table(slot)
+        case _:
+            pass
+
+
+@fn
+def _unmap_pages(slot: Ptr[Slot]) -> None:
+    mapping = Mapping(slot.badge)
+    slot.badge = 0
+    found = space_of(mapping)
+    if found is None:
+        return
+    space = some(found)
+    count = pages_of(slot)
+    physical = machine.physical(slot.object)
+    for i in bounded(range(count), ENTRIES):
+        entry = entry_at(space, u64(mapping.page) + i, 0)
+        if entry is not None:
+            here = some(entry)
+            if machine.is_present(here.value) and machine.entry_physical(here.value) == physical + i * PAGE:
+                here.value = 0
+                if count <= FLUSH_ONE_BY_ONE:
+                    machine.flush_page(space.identifier, (u64(mapping.page) + i) * PAGE)
+    if count > FLUSH_ONE_BY_ONE:
+        machine.flush_space(space.identifier)
+
+
+@fn
+def _unmap_table(slot: Ptr[Slot]) -> None:
+    mapping = Mapping(slot.badge)
+    level = slot.size
+    slot.badge = 0
+    slot.size = 12
+    found = space_of(mapping)
+    if found is None:
+        return
+    entry = entry_at(some(found), u64(mapping.page), level)
+    if entry is None:
+        return
+    here = some(entry)
+    if machine.is_present(here.value) and machine.entry_physical(here.value) == machine.physical(slot.object):
+        here.value = 0
+        machine.flush_space(some(found).identifier)

@@ -9,14 +9,10 @@ from kernel.abi import PAGE, AuditEvent, Error, Kind, SliceClass
 from kernel.core import audit, capabilities, lookup, spaces
 from kernel.core.access import (
     channel_at,
-    endpoint_at,
     header_at,
     line_at,
-    notification_at,
     slice_at,
-    slot_at,
     table_at,
-    table_slot,
     thread_at,
 )
 from kernel.core.objects import (
@@ -31,7 +27,6 @@ from kernel.core.objects import (
     Slice,
     Slot,
     Space,
-    Table,
     Thread,
 )
 from kernel.core.state import kernel
@@ -196,4 +191,3 @@ DEFAULT_QUANTUM = 100_000  # ticks: 10 ms
 def lines_of(bytes: u32) -> u32:
     """Cache lines that so many bytes take."""
     return (bytes + LINE - 1) // LINE
-

@@ -204,4 +204,5 @@ class Channel:
     count: u32
     entries: Array[ChannelEntry, CHANNEL_PLACES]
 
+
 Line = Array[u64, 8]

@@ -1,8 +1,8 @@
 """Who runs: 64 levels, a queue each, a bitmap. The running thread is in no queue.
 
-A thread gives the CPU up in four ways: it waits (and starts with a new quantum when it is ready again), it hands over to
-the thread it exchanged a message with (which goes on in its place, with the rest of its quantum), its quantum ends (to the
-end of its queue, with a new one), or a more urgent thread got ready (to the front of its queue, with the rest).
+A thread gives the CPU up in four ways: it waits (and starts with a new quantum when it is ready again), it hands over
+to the thread it exchanged a message with (which goes on in its place, with the rest of its quantum), its quantum ends
+(to the end of its queue, with a new one), or a more urgent thread got ready (to the front of its queue, with the rest).
 """
 
 from kernel.abi import Kind, ThreadState

@@ -18,7 +18,7 @@ FIRST = constant(Array[u8, 4], [*(CLASS_FIRST[c] for c in SliceClass), 64])
 
 @fn
 def sys_slice_configure(thread: Ptr[Thread]) -> Error:
-    """word0: class, word1: level within the class, word2: quantum in ticks, word3: the slice that shows the right to."""
+    """word0: class, word1: level within the class, word2: quantum in ticks, word3: a slice as authority."""
     words = ptr(thread.frame.words)
     slot = lookup.lookup(thread, thread.frame.handle, Kind.SLICE, 2)
     if slot is None:

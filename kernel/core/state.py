@@ -67,4 +67,3 @@ class State:
 
 
 kernel = variable(State, align=64)
-

@@ -6,12 +6,14 @@ from kernel.core import (
     capabilities,
     clock,
     dissolve,
+    interrupts,
     ipc,
     machine,
     memory,
     notifications,
     scheduler,
     slices,
+    spaces,
     thread_calls,
     threads,
     timers,
@@ -71,6 +73,16 @@ def execute(thread: Ptr[Thread], call: SystemCall) -> Error:
             return thread_calls.sys_inspect(thread)
         case SystemCall.SLICE_CONFIGURE:
             return slices.sys_slice_configure(thread)
+        case SystemCall.MAP:
+            return spaces.sys_map(thread)
+        case SystemCall.UNMAP:
+            return spaces.sys_unmap(thread)
+        case SystemCall.MAP_TABLE:
+            return spaces.sys_map_table(thread)
+        case SystemCall.INTERRUPT_BIND:
+            return interrupts.sys_bind(thread)
+        case SystemCall.INTERRUPT_ACKNOWLEDGE:
+            return interrupts.sys_acknowledge(thread)
         case SystemCall.CLOCK:
             thread.frame.words[0] = clock.now()
             return Error.NONE
@@ -102,6 +114,10 @@ def leave_kernel() -> Ptr[Thread] | None:
     """The end of every trap: who runs, and when the timer comes."""
     scheduler.choose()
     scheduler.program_timer()
+    if kernel.current is not None:
+        thread = some(kernel.current)
+        if thread.translation != kernel.translation:
+            kernel.translation = machine.set_translation(thread.translation)
     return kernel.current
 
 
@@ -136,4 +152,3 @@ def _expire(thread: Ptr[Thread]) -> None:
     if thread.state == ThreadState.SLEEPING:
         status = Error.NONE
     threads.cancel_wait(thread, status)
-

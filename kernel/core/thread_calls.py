@@ -34,7 +34,7 @@ def _install(thread: Ptr[Thread], handle: u64, kind: Kind, place: Ptr[Slot]) -> 
 
 @fn
 def sys_configure(thread: Ptr[Thread]) -> Error:
-    """On a stopped thread: word0: table, word1: space, word2: fault endpoint, word3: slice; 0 none, all ones: as it is."""
+    """On a stopped thread: word0: table, word1: space, word2: fault endpoint, word3: slice; 0 none, KEEP."""
     words = ptr(thread.frame.words)
     found = lookup.lookup(thread, thread.frame.handle, Kind.THREAD, 2)
     if found is None:

@@ -84,4 +84,3 @@ def cancel_wait(thread: Ptr[Thread], status: Error) -> None:
             wake(thread, status)
         case ThreadState.STOPPED | ThreadState.READY | ThreadState.FAULTED:
             pass
-

@@ -2,8 +2,8 @@
 
     parent.first -> A <-> B <-> C <- parent.last     A.previous == parent, C.next == parent
 
-A slot is a first child exactly when its previous has it as `first` (a brother cannot: his `first` is a child of his), and
-a last child when its next has it as `last`. Only the origin has no previous and no next.
+A slot is a first child exactly when its previous has it as `first` (a brother cannot: his `first` is a child of his),
+and a last child when its next has it as `last`. Only the origin has no previous and no next.
 """
 
 from kernel.core.objects import Slot

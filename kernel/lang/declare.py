@@ -208,7 +208,9 @@ def by_arch(**choices: Any) -> Any:
     """
     unknown = set(choices) - {"riscv64", "x86_64", "aarch64", "host"}
     if unknown or not choices:
-        raise ValueError(f"by_arch takes riscv64, x86_64, aarch64 and host, not {', '.join(sorted(unknown)) or 'nothing'}")
+        raise ValueError(
+            f"by_arch takes riscv64, x86_64, aarch64 and host, not {', '.join(sorted(unknown)) or 'nothing'}"
+        )
     return ByArch(choices)
 
 

@@ -4,7 +4,22 @@ import re
 
 import pytest
 
-from kernel.lang import Array, KernelPanic, Ptr, bounded, fn, host, u8, u32, u64, variable
+from kernel.lang import (
+    Array,
+    CompileError,
+    KernelPanic,
+    Ptr,
+    bounded,
+    build,
+    by_arch,
+    fn,
+    host,
+    struct,
+    u8,
+    u32,
+    u64,
+    variable,
+)
 from kernel.lang.errors import ROOT, RULES
 
 COMPILER = ROOT / "kernel" / "lang"
@@ -81,3 +96,38 @@ def test_types_check_what_python_gives_them():
             u8(bad)
     with pytest.raises(TypeError, match="must be an int of 1 or more"):
         Array[u8, 0]
+
+
+SPEED = by_arch(host=1, riscv64=2)
+
+
+@fn
+def _speed() -> u64:
+    return SPEED
+
+
+def test_by_arch_gives_each_target_its_own_value():
+    assert _speed() == 1
+    assert "return 2" in build.build_object([_speed], "riscv64").c_text
+    with pytest.raises(CompileError) as error:
+        build.build_object([_speed], "aarch64")
+    assert error.value.codes == ["K107"]
+    with pytest.raises(ValueError, match="not sparc"):
+        by_arch(sparc=1)
+
+
+@struct
+class _Node:
+    next: Ptr["_Node"] | None
+
+
+@fn
+def _is_next(a: Ptr[_Node], b: Ptr[_Node]) -> bool:
+    return a.next == b and b != a
+
+
+def test_a_pointer_that_may_be_none_compares_with_one_that_may_not():
+    a, b = _Node(), _Node()
+    assert not _is_next(a, b)
+    a.next = b
+    assert _is_next(a, b)

@@ -1,0 +1,295 @@
+"""Random programs of several threads: every message arrives once, whole, at one receiver; every wait ends with one
+outcome; queues, timers and reply rights stay what they must be.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from kernel.abi import Error, Kind, SystemCall, ThreadState
+from kernel.core import machine, system_calls
+from kernel.core.objects import Endpoint, Notification, Queue
+from tests.kernel.core.machine import NEVER, STATE, THREAD, Actor, KernelUnderTest, _word
+
+EXAMPLES = int(os.environ.get("KERNEL_CORE_EXAMPLES", "40"))
+THREADS = 5
+LEVELS = [(0, 0), (0, 0), (1, 3), (1, 3), (2, 5)]
+QUEUE_AT = {Kind.ENDPOINT: Endpoint.fields["queue"].offset, Kind.NOTIFICATION: Notification.fields["queue"].offset}  # type: ignore[attr-defined]
+QUEUE_BYTES = Queue.size  # type: ignore[attr-defined]
+ENDS = (1, 2)  # slots of the two endpoints
+BELL = 3
+TAKES = (SystemCall.RECEIVE, SystemCall.REPLY_RECEIVE, SystemCall.CALL)
+OUTCOMES = (Error.NONE, Error.TIMED_OUT, Error.PEER_GONE, Error.REVOKED, Error.INVALID_HANDLE)
+OTHERS = 4  # slots 4.. hold the threads
+
+
+class Messages(RuleBasedStateMachine):
+    """Five threads of three classes, two endpoints, a notification; each thread may stop and start the others."""
+
+    @initialize()
+    def start(self):
+        kernel = self.kernel = KernelUnderTest(19)
+        self.threads: list[Actor] = [kernel.actor(f"t{i}", 5, LEVELS[i]) for i in range(THREADS)]
+        endpoints = [kernel.make(Kind.ENDPOINT) for _ in ENDS]
+        bell = kernel.make(Kind.NOTIFICATION)
+        self.waitables = [(kernel.slot(e)["object"], Kind.ENDPOINT) for e in endpoints]
+        self.waitables.append((kernel.slot(bell)["object"], Kind.NOTIFICATION))
+        self.handles: dict[tuple[int, int], int] = {}
+        for i, thread in enumerate(self.threads):
+            table = thread.handles[Kind.TABLE]
+            for slot, endpoint in zip(ENDS, endpoints, strict=True):
+                self.handles[i, slot] = kernel.give(endpoint, table, slot, badge=100 + i)
+            self.handles[i, BELL] = kernel.give(bell, table, BELL)
+            for j, other in enumerate(self.threads):
+                self.handles[i, OTHERS + j] = kernel.give(other.handles[Kind.THREAD], table, OTHERS + j)
+        self.by_address = {t.address: i for i, t in enumerate(self.threads)}
+        self.serial = 0
+        self.offered: dict[int, tuple[int, list[int], int]] = {}  # serial: sender, words, badge
+        self.delivered: set[int] = set()
+        self.pending: dict[int, tuple[SystemCall, int]] = {}  # thread: what it asked for, serial it offered
+        for thread in self.threads:
+            assert kernel.do(kernel.boot, SystemCall.THREAD_START, thread.handles[Kind.THREAD], 0x1000, 0x2000, 5) == 0
+        kernel.set_current(0)
+        system_calls.leave_kernel()
+        self.states = [t.state for t in self.threads]
+
+    # The current thread acts
+
+    def current(self) -> int | None:
+        address = self.kernel.current()
+        return self.by_address[address] if address else None
+
+    def act(self, call: SystemCall, slot: int, words=(), timeout=NEVER) -> None:
+        """The current thread makes a system call, as a trap would bring it."""
+        who = self.current()
+        if who is None:
+            self.idle()
+            return
+        thread = self.threads[who]
+        serial = 0
+        if call in (SystemCall.SEND, SystemCall.CALL, SystemCall.REPLY, SystemCall.REPLY_RECEIVE):
+            self.serial += 1
+            serial = self.serial
+            words = (serial, *(serial * 1000 + k for k in range(1, 8)))
+            reply = call in (SystemCall.REPLY, SystemCall.REPLY_RECEIVE)
+            self.offered[serial] = (who, list(words), 0 if reply else 100 + who)
+        handle = self.handles.get((who, slot), 0)
+        thread.registers(int(call), handle, tuple(words), 0, 0, timeout)
+        self.pending[who] = (call, serial)
+        place = thread.view.frame.rest[0]
+        for _ in range(50):
+            system_calls.system_call(thread.view)
+            if thread.view.frame.rest[0] == place:
+                break
+            thread.view.frame.rest[0] = place  # It was to be made again.
+        else:
+            raise AssertionError("a system call does not come to an end")
+        self.observe()
+
+    def idle(self) -> None:
+        """Nobody can run: time passes until a limit is over."""
+        deadline = machine.host_deadline.value
+        if deadline == NEVER:
+            return
+        machine.host_time.value = max(machine.host_time.value, deadline)
+        system_calls.timer()
+        self.observe()
+
+    @rule(end=st.sampled_from(ENDS), timeout=st.sampled_from([NEVER, 0, 500]), call=st.booleans())
+    def send(self, end, timeout, call):
+        self.act(SystemCall.CALL if call else SystemCall.SEND, end, timeout=timeout)
+
+    @rule(end=st.sampled_from(ENDS), timeout=st.sampled_from([NEVER, NEVER, 0, 700]))
+    def receive(self, end, timeout):
+        self.act(SystemCall.RECEIVE, end, timeout=timeout)
+
+    @rule()
+    def reply(self):
+        self.act(SystemCall.REPLY, 0)
+
+    @rule(end=st.sampled_from(ENDS))
+    def reply_receive(self, end):
+        self.act(SystemCall.REPLY_RECEIVE, end)
+
+    @rule(bits=st.integers(1, 255))
+    def notify(self, bits):
+        self.act(SystemCall.NOTIFY, BELL, (bits,))
+
+    @rule(timeout=st.sampled_from([NEVER, 0, 300]))
+    def wait(self, timeout):
+        self.act(SystemCall.WAIT, BELL, timeout=timeout)
+
+    @rule(how=st.sampled_from([SystemCall.YIELD, SystemCall.NULL, SystemCall.SLEEP]))
+    def rest(self, how):
+        self.act(how, 0, timeout=250)
+
+    @rule(ticks=st.sampled_from([10, 400, 200_000]))
+    def time_passes(self, ticks):
+        machine.host_time.value += ticks
+        if machine.host_time.value >= machine.host_deadline.value:
+            system_calls.timer()
+            self.observe()
+
+    @rule(whom=st.integers(0, THREADS - 1))
+    def stop_and_start(self, whom):
+        """Kills a thread in the middle of whatever it does, and starts it again."""
+        who = self.current()
+        if who is None or who == whom:
+            return
+        self.act(SystemCall.THREAD_STOP, OTHERS + whom)
+        if self.current() == who:
+            self.act(SystemCall.THREAD_START, OTHERS + whom, (0x1000, 0x2000, 5))
+
+    @rule(end=st.sampled_from(ENDS))
+    def lose_an_endpoint(self, end):
+        """A thread drops its capability, and gets a new one from the boot thread."""
+        who = self.current()
+        if who is None:
+            return
+        self.act(SystemCall.DELETE, end)
+
+    # What must be true
+
+    def observe(self) -> None:
+        """Looks at who has got an outcome since the last look: first at what was received, then at what was sent."""
+        self.states = [t.state for t in self.threads]
+        ended = {}
+        for i in list(self.pending):
+            if self.states[i] in (ThreadState.READY, ThreadState.STOPPED):
+                call, serial = self.pending.pop(i)
+                if self.states[i] == ThreadState.READY:
+                    ended[i] = (call, serial, self.threads[i].status)
+        for i, (call, _, status) in ended.items():
+            if call in TAKES and status == Error.NONE:
+                self.took(i, self.threads[i])
+        for call, serial, status in ended.values():
+            self.outcome(call, serial, status)
+
+    def took(self, i: int, thread: Actor) -> None:
+        """A message has arrived."""
+        got = [thread.word(k) for k in range(8)]
+        assert got[0] in self.offered, f"a message that nobody sent: {got}"
+        sender, words, badge = self.offered[got[0]]
+        assert got == words, "a message was changed on its way"
+        assert thread.view.frame.number == badge, "the badge is not the sender's"
+        assert got[0] not in self.delivered, "a message was delivered twice"
+        assert sender != i
+        self.delivered.add(got[0])
+
+    def outcome(self, call: SystemCall, serial: int, status: Error) -> None:
+        """What the caller is told agrees with what happened."""
+        if call in (SystemCall.SEND, SystemCall.REPLY):
+            assert (status == Error.NONE) == (serial in self.delivered), f"{call.name} gave {status.name}"
+        if call == SystemCall.CALL and status in (Error.REVOKED, Error.INVALID_HANDLE):
+            assert serial not in self.delivered
+        if call in TAKES:
+            assert status in OUTCOMES, status
+
+    @invariant()
+    def queues_hold_each_thread_once(self):
+        if not hasattr(self, "states"):
+            return
+        base = self.kernel.state_address
+        found: dict[int, tuple[str, int]] = {}
+        ready = _word(base + STATE["ready"])
+        for level in range(64):
+            queue = base + STATE["queues"] + level * QUEUE_BYTES
+            members = self.members(queue)
+            assert bool(members) == bool(ready >> level & 1), "the bitmap is wrong"
+            for address in members:
+                assert address not in found
+                found[address] = ("ready", level)
+        for where, kind in self.waitables:
+            queue = where + QUEUE_AT[kind]
+            for address in self.members(queue):
+                assert address not in found
+                found[address] = (kind.name, 0)
+        current = self.kernel.current()
+        for thread in self.threads:
+            state = ThreadState(thread.state)
+            place = found.get(thread.address)
+            if thread.address == current:
+                assert state == ThreadState.READY and place is None
+            elif state == ThreadState.READY:
+                assert place == ("ready", thread.view.level)
+            elif state in (ThreadState.SENDING, ThreadState.RECEIVING):
+                assert place is not None and place[0] == "ENDPOINT"
+            elif state == ThreadState.WAITING:
+                assert place is not None and place[0] == "NOTIFICATION"
+            else:
+                assert place is None
+        if ready:
+            assert current, "somebody is ready and nobody runs"
+            assert self.threads[self.by_address[current]].view.level >= ready.bit_length() - 1
+
+    def members(self, queue: int) -> list[int]:
+        """The threads of a queue, whose links are checked on the way."""
+        head, tail = _word(queue), _word(queue + 8)
+        result: list[int] = []
+        here, before = head, 0
+        while here:
+            assert here in self.by_address and here not in result
+            assert _word(here + THREAD["queue_previous"]) == before
+            assert _word(here + THREAD["queue"]) == queue
+            result.append(here)
+            before, here = here, _word(here + THREAD["queue_next"])
+        assert tail == before
+        return result
+
+    @invariant()
+    def reply_rights_are_pairs(self):
+        if not hasattr(self, "states"):
+            return
+        for thread in self.threads:
+            caller = _word(thread.address + THREAD["caller"])
+            server = _word(thread.address + THREAD["server"])
+            if caller:
+                assert _word(caller + THREAD["server"]) == thread.address
+                assert thread.view.level >= self.threads[self.by_address[caller]].view.level, (
+                    "its caller is more urgent"
+                )
+            if server:
+                assert _word(server + THREAD["caller"]) == thread.address
+                assert thread.state == ThreadState.CALLING
+            assert (thread.state == ThreadState.CALLING) == bool(server)
+
+    @invariant()
+    def timers_are_a_heap(self):
+        if not hasattr(self, "states"):
+            return
+        base = self.kernel.state_address
+        count = _word(base + STATE["timer_count"], 4)
+        heap = [_word(base + STATE["timers"] + 8 * i) for i in range(count + 1)]
+        keys = [(_word(a + THREAD["deadline"]), _word(a + THREAD["arrival"])) for a in heap[:count]]
+        assert heap[count] == 0
+        for i in range(1, count):
+            assert keys[(i - 1) // 2] < keys[i]
+        for thread in self.threads:
+            index = _word(thread.address + THREAD["timer_index"], 4)
+            assert (index != 0) == (thread.address in heap)
+            if index:
+                assert heap[index - 1] == thread.address
+                assert thread.state in (ThreadState.SENDING, ThreadState.CALLING, ThreadState.RECEIVING,
+                                        ThreadState.WAITING, ThreadState.SLEEPING)  # fmt: skip
+
+    def teardown(self):
+        """Taking all memory back ends everything, whoever waits for whom."""
+        if not hasattr(self, "states"):
+            return
+        kernel = self.kernel
+        assert kernel.do(kernel.boot, SystemCall.REVOKE, kernel.untyped) == Error.NONE
+        assert len(list(kernel.tree())) == 2
+        assert _word(kernel.state_address + STATE["timer_count"], 4) == 0
+        assert _word(kernel.state_address + STATE["ready"]) == 0
+
+
+TestMessages = Messages.TestCase
+TestMessages.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=80,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)

@@ -1,0 +1,166 @@
+"""Address spaces on the host: what is mapped, what a capability's end takes away, and what is refused."""
+
+import ctypes
+import random
+
+import pytest
+
+from kernel.abi import Error, Kind, SystemCall
+from kernel.core import machine
+from tests.kernel.core.machine import KernelUnderTest
+
+PAGE = 4096
+
+
+class World:
+    """A kernel, a space with the page tables for a region, and the boot thread that acts."""
+
+    def __init__(self) -> None:
+        self.kernel = KernelUnderTest(20)
+        self.space = self.kernel.make(Kind.SPACE)
+        self.tables = [self.kernel.make(Kind.PAGE_TABLE) for _ in range(2)]
+        self.at = 0x40_0000
+        for table in self.tables:
+            assert self.do(SystemCall.MAP_TABLE, table, self.space, self.at) == Error.NONE
+
+    def do(self, *arguments: int) -> Error:
+        return self.kernel.do(self.kernel.boot, *arguments)
+
+    def translate(self, space: int, address: int) -> tuple[int, int] | None:
+        """(physical page, permission bits), by a walk of the tables that is written here."""
+        table = self.kernel.slot(space)["object"] - PAGE
+        for level in (2, 1, 0):
+            index = address >> (12 + 9 * level) & 511
+            entry = int.from_bytes(ctypes.string_at(table + 8 * index, 8), "little")
+            if not entry & 1:
+                return None
+            target = (entry >> 10) << 12
+            if entry & 0xE:
+                assert level == 0 and entry & 0x10, "not a user page"
+                return target, entry & 0xE
+            table = target
+        raise AssertionError("a leaf is a table")
+
+
+def test_pages_are_where_they_were_mapped_with_the_rights_asked_for():
+    world = World()
+    for n, (rights, bits) in enumerate([(1, 0x2), (2, 0x6), (3, 0x6), (4, 0x8), (5, 0xA)]):
+        frame = world.kernel.make(Kind.FRAME, 12)
+        assert world.do(SystemCall.MAP, frame, world.space, world.at + n * PAGE, rights) == Error.NONE
+        assert world.translate(world.space, world.at + n * PAGE) == (world.kernel.slot(frame)["object"], bits)
+        assert world.do(SystemCall.MAP, frame, world.space, world.at + 100 * PAGE, rights) == Error.MAPPED
+        assert world.do(SystemCall.UNMAP, frame) == Error.NONE
+        assert world.translate(world.space, world.at + n * PAGE) is None
+        assert world.do(SystemCall.UNMAP, frame) == Error.NOT_MAPPED
+
+
+@pytest.mark.parametrize("rights", [0, 6, 7, 8, 2**63])
+def test_a_page_is_never_writable_and_executable(rights):
+    world = World()
+    frame = world.kernel.make(Kind.FRAME, 12)
+    assert world.do(SystemCall.MAP, frame, world.space, world.at, rights) == Error.OUT_OF_RANGE
+    assert world.translate(world.space, world.at) is None
+
+
+@pytest.mark.parametrize(
+    "address", [0, 0xF000, 0x40_0001, 1 << 38, (1 << 38) - PAGE, 0xFFFF_FFC0_8000_0000, 2**64 - PAGE]
+)
+def test_nothing_is_mapped_at_null_or_in_the_kernels_half(address):
+    world = World()
+    frame = world.kernel.make(Kind.FRAME, 12)
+    assert world.do(SystemCall.MAP, frame, world.space, address, 1) == Error.OUT_OF_RANGE
+
+
+def test_a_right_that_the_capability_lacks_cannot_be_mapped():
+    world = World()
+    frame = world.kernel.make(Kind.FRAME, 12)
+    assert world.do(SystemCall.DERIVE, frame, 0, 90, 1) == Error.NONE
+    weak = world.kernel.boot.word(0)
+    assert world.do(SystemCall.MAP, weak, world.space, world.at, 3) == Error.DENIED
+    assert world.do(SystemCall.MAP, weak, world.space, world.at, 1) == Error.NONE
+
+
+def test_a_missing_page_table_is_an_error_and_one_too_many_too():
+    world = World()
+    frame = world.kernel.make(Kind.FRAME, 12)
+    assert world.do(SystemCall.MAP, frame, world.space, 0x8000_0000, 1) == Error.NO_PAGE_TABLE
+    extra = world.kernel.make(Kind.PAGE_TABLE)
+    assert world.do(SystemCall.MAP_TABLE, extra, world.space, world.at) == Error.MAPPED
+
+
+def test_what_was_mapped_goes_with_its_capability():
+    """Delete, revoke, move and the end of the memory it came from all take the page away."""
+    for how in ("delete", "revoke", "move", "untyped"):
+        world = World()
+        kernel = world.kernel
+        small = kernel.make(Kind.UNTYPED, 13)
+        assert world.do(SystemCall.RETYPE, small, 0, 80, int(Kind.FRAME), 12) == Error.NONE
+        frame = kernel.boot.word(0)
+        assert world.do(SystemCall.DERIVE, frame, 0, 81, 31) == Error.NONE
+        copy = kernel.boot.word(0)
+        assert world.do(SystemCall.MAP, copy, world.space, world.at, 1) == Error.NONE
+        flushes = machine.host_flushes.value
+        call = {
+            "delete": (SystemCall.DELETE, copy),
+            "revoke": (SystemCall.REVOKE, frame),
+            "move": (SystemCall.MOVE, copy, 0, 82),
+            "untyped": (SystemCall.REVOKE, small),
+        }[how]
+        assert world.do(*call) == Error.NONE
+        assert world.translate(world.space, world.at) is None, how
+        assert machine.host_flushes.value > flushes, "the TLB still has it"
+
+
+def test_a_page_table_that_comes_back_brings_no_old_pages():
+    world = World()
+    frame = world.kernel.make(Kind.FRAME, 12)
+    assert world.do(SystemCall.MAP, frame, world.space, world.at, 3) == Error.NONE
+    leaf = world.tables[1]
+    assert world.do(SystemCall.MOVE, leaf, 0, 91) == Error.NONE
+    assert world.translate(world.space, world.at) is None
+    assert world.do(SystemCall.MAP_TABLE, world.kernel.boot.word(0), world.space, world.at) == Error.NONE
+    assert world.translate(world.space, world.at) is None
+
+
+def test_the_end_of_a_space_ends_its_mappings_but_not_its_frames():
+    world = World()
+    frame = world.kernel.make(Kind.FRAME, 12)
+    assert world.do(SystemCall.MAP, frame, world.space, world.at, 3) == Error.NONE
+    assert world.do(SystemCall.DELETE, world.space) == Error.NONE
+    second = world.kernel.make(Kind.SPACE)
+    for table in world.tables:
+        assert world.do(SystemCall.MOVE, table, 0, world.kernel.next_slot) == Error.NONE
+        world.kernel.next_slot += 1
+        assert world.do(SystemCall.MAP_TABLE, world.kernel.boot.word(0), second, world.at) == Error.NONE
+    other = world.kernel.make(Kind.FRAME, 12)
+    assert world.do(SystemCall.MAP, other, second, world.at, 1) == Error.NONE
+    # The old frame's capability remembers a space that is gone: its end must not touch the new one.
+    assert world.do(SystemCall.DELETE, frame) == Error.NONE
+    assert world.translate(second, world.at) == (world.kernel.slot(other)["object"], 2)
+
+
+def test_many_random_mappings_agree_with_a_dictionary():
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    world = World()
+    frames = [world.kernel.make(Kind.FRAME, 12) for _ in range(20)]
+    mapped: dict[int, int] = {}
+    for _ in range(400):
+        frame = rng.choice(frames)
+        address = world.at + rng.randrange(30) * PAGE
+        if rng.random() < 0.5:
+            error = world.do(SystemCall.MAP, frame, world.space, address, 1)
+            if frame in mapped or address in mapped.values():
+                assert error == Error.MAPPED
+            else:
+                assert error == Error.NONE
+                mapped[frame] = address
+        else:
+            error = world.do(SystemCall.UNMAP, frame)
+            assert error == (Error.NONE if frame in mapped else Error.NOT_MAPPED)
+            mapped.pop(frame, None)
+    pages = {a: world.kernel.slot(f)["object"] for f, a in mapped.items()}
+    for n in range(30):
+        found = world.translate(world.space, world.at + n * PAGE)
+        assert (found[0] if found else None) == pages.get(world.at + n * PAGE)
