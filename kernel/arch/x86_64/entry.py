@@ -1,33 +1,22 @@
-"""Entry assembly: from the boot loader to long mode, and from every interrupt, exception and system call to Kernel
-Python. Offsets come from the structs in trap_frame.py.
+"""Entry from the boot loader, as text, and the boot file: an ELF image for PVH, Multiboot2 and Limine.
 
-Boot. PVH (QEMU's -kernel) and Multiboot2 (GRUB) start the image in 32-bit protected mode without paging, at its load
-address; Limine starts it in 64-bit mode, at its link address and anywhere in memory. All end in `kernel_entry(protocol,
-information)` on the boot stack, with interrupts off; the early page tables map the first 4 GiB at 0 and at DIRECT_MAP,
+PVH (QEMU's -kernel) and Multiboot2 (GRUB) start the image in 32-bit protected mode without paging, at its load
+address; Limine starts it in 64-bit mode, at its link address and anywhere in memory. All end in `kernel_start(protocol,
+information)` on the kernel stack, with interrupts off; the early page tables map the first 4 GiB at 0 and at DIRECT_MAP,
 and 2 GiB of that at KERNEL_BASE, everything writable and executable: the kernel's own tables follow at once.
 
-Traps. From user mode the frame is the thread's own (TSS.RSP0 and PerCpu.frame_end point at its end); the kernel stack is
-taken from PerCpu. From kernel mode, which is the idle loop or a bug, the frame is on the stack. Non-maskable
-interrupts, double faults and machine checks have stacks of their own (IST) and never come back, so they need no GS.
 """
 
-from kernel.arch.x86_64.layout import BOOT_STACK_BYTES, DIRECT_MAP, KERNEL_BASE
-from kernel.arch.x86_64.limine import requests_assembly
-from kernel.arch.x86_64.multiboot2 import LOADER_MAGIC, header_assembly
-from kernel.arch.x86_64.protocol import Protocol
-from kernel.arch.x86_64.pvh import note_assembly
-from kernel.arch.x86_64.trap_frame import (
-    GENERAL,
-    KERNEL_CODE,
-    SYSCALL_VECTOR,
-    USER_CODE,
-    USER_DATA,
-    WITH_ERROR_CODE,
-    PerCpu,
-    TrapFrame,
-)
+import struct
 
-STUB_BYTES = 16
+from kernel.arch.x86_64 import limine, multiboot2, pvh, trap
+from kernel.arch.x86_64.boot import start
+from kernel.arch.x86_64.layout import BASE, DIRECT_MAP, PAGE_BYTES
+from kernel.arch.x86_64.trap_frame import KERNEL_CODE
+from kernel.boot_info import Protocol
+
+ROOTS = [start, *trap.ROOTS]
+
 EFER, EFER_SCE, EFER_LME, EFER_NXE = 0xC000_0080, 1 << 0, 1 << 8, 1 << 11
 CR0_PG, CR0_WP, CR0_EM, CR0_MP, CR4_PAE = 1 << 31, 1 << 16, 1 << 2, 1 << 1, 1 << 5
 LARGE_PAGE = 0x83  # Present, writable, 2 MiB.
@@ -35,8 +24,8 @@ TABLE = 0x03  # Present, writable.
 COM1 = 0x3F8
 
 BOOT = f"""
-    .set BASE, {KERNEL_BASE:#x}
-    .section .boot.text, "ax"
+    .set BASE, {BASE:#x}
+    .section .text.entry, "ax"
     .code32
     .globl pvh_entry
 pvh_entry:
@@ -45,13 +34,13 @@ pvh_entry:
     .globl multiboot2_entry
 multiboot2_entry:
     movl $(not_multiboot2 - BASE), %edi
-    cmpl ${LOADER_MAGIC:#x}, %eax
+    cmpl ${multiboot2.LOADER_MAGIC:#x}, %eax
     jne refuse
     movl ${int(Protocol.MULTIBOOT2)}, %ebp
 start_32:
     cli
     cld
-    movl $(boot_stack_top - BASE), %esp
+    movl $(stack_top - BASE), %esp
     movl %ebx, %esi
     # CPUID exists where EFLAGS.ID can be changed (SDM volume 1, 3.4.3.3).
     movl $(no_long_mode - BASE), %edi
@@ -88,17 +77,17 @@ start_32:
     jnz 1b
     movl $(boot_directories - BASE + {TABLE}), %eax
     movl $(boot_low - BASE), %edi
-    movl %eax, {8 * 510}(boot_high - BASE)
+    movl %eax, (boot_high - BASE + {8 * 510})
     movl $4, %ecx
 1:  movl %eax, (%edi)
     addl $4096, %eax
     addl $8, %edi
     decl %ecx
     jnz 1b
-    movl $(boot_directories - BASE + 4096 + {TABLE}), {8 * 511}(boot_high - BASE)
+    movl $(boot_directories - BASE + 4096 + {TABLE}), (boot_high - BASE + {8 * 511})
     movl $(boot_low - BASE + {TABLE}), (boot_root - BASE)
-    movl $(boot_low - BASE + {TABLE}), {8 * (DIRECT_MAP >> 39 & 511)}(boot_root - BASE)
-    movl $(boot_high - BASE + {TABLE}), {8 * 511}(boot_root - BASE)
+    movl $(boot_low - BASE + {TABLE}), (boot_root - BASE + {8 * (DIRECT_MAP >> 39 & 511)})
+    movl $(boot_high - BASE + {TABLE}), (boot_root - BASE + {8 * 511})
 
     # Long mode (SDM volume 3, 9.8.5).
     movl %cr4, %eax
@@ -156,9 +145,9 @@ limine_entry:
     movl ${int(Protocol.LIMINE)}, %edi
     xorl %esi, %esi
 start_kernel:
-    leaq boot_stack_top(%rip), %rsp
+    leaq stack_top(%rip), %rsp
     xorl %ebp, %ebp
-    call kernel_entry
+    call kernel_start
     ud2
 
     .section .rodata.boot, "a"
@@ -178,103 +167,36 @@ boot_root: .skip 4096
 boot_low: .skip 4096
 boot_high: .skip 4096
 boot_directories: .skip 4 * 4096
-    .section .bss.stacks, "aw", @nobits
-    .balign 4096
-    .globl boot_stack_guard, boot_stack_top
-boot_stack_guard: .skip 4096
-    .skip {BOOT_STACK_BYTES}
-boot_stack_top:
 """
 
+ASSEMBLY = "\n".join([multiboot2.header_assembly(), BOOT, trap.ASSEMBLY, limine.requests_assembly()])
 
-def _moves(load: bool) -> str:
-    """Saves or restores the general registers at %rsp."""
-    lines = []
-    for name in GENERAL:
-        place = f"{TrapFrame.fields[name].offset}(%rsp)"  # type: ignore[attr-defined]
-        lines.append(f"    movq {place}, %{name}" if load else f"    movq %{name}, {place}")
-    return "\n".join(lines)
+PT_LOAD, PT_NOTE, EM_X86_64, ET_EXEC = 1, 4, 62, 2
+READ, WRITE, EXECUTE = 4, 2, 1
 
 
-def _stubs() -> str:
-    """One stub a vector, STUB_BYTES apart: makes the frame equal for all, then says which one it is."""
-    lines = []
-    for vector in range(256):
-        lines.append(f"    .balign {STUB_BYTES}")
-        if vector not in WITH_ERROR_CODE:
-            lines.append("    pushq $0")
-        lines += [f"    pushq ${vector}", "    jmp trap_common"]
-    return "\n".join(lines)
+def pack(flat: bytes, symbols: dict[str, int]) -> bytes:
+    """The boot file: a static ELF of three segments and the PVH note, without sections or symbols.
 
-
-def trap_assembly() -> str:
-    """Entry and exit of traps."""
-    frame, per_cpu = TrapFrame.fields, PerCpu.fields  # type: ignore[attr-defined]
-    general = frame["vector"].offset  # Bytes below what the stubs and the CPU push.
-    assert TrapFrame.size % 16 == 0, "the CPU aligns RSP0 down to 16 bytes"  # type: ignore[attr-defined]
-    return f"""
-    .section .text.trap, "ax"
-    .code64
-    .balign {STUB_BYTES}
-    .globl trap_stubs
-trap_stubs:
-{_stubs()}
-
-trap_common:
-    subq ${general}, %rsp
-{_moves(load=False)}
-    cld
-    xorl %ebp, %ebp
-    testb $3, {frame["cs"].offset}(%rsp)
-    jnz trap_user
-    movq %rsp, %rdi
-    movq {frame["rbp"].offset}(%rsp), %rbp  # The backtrace goes on in what was interrupted.
-    movq %rsp, %rbx
-    andq $-16, %rsp
-    call trap_from_kernel
-    movq %rbx, %rsp
-{_moves(load=True)}
-    addq ${frame["rip"].offset}, %rsp
-    iretq
-
-trap_user:
-    swapgs
-trap_user_saved:
-    movq %rsp, %rdi
-    movq %gs:{per_cpu["kernel_stack"].offset}, %rsp
-    pushq $2  # RFLAGS without AC: a user must not switch SMAP off by setting it (SDM volume 3, 4.6.1).
-    popfq
-    call trap_from_user
-    movq %rax, %rdi
-    # resume_user(frame: Ptr[TrapFrame]) -> Never: to user mode, with all of its registers from the frame.
-    .globl resume_user
-resume_user:
-    movq %rdi, %rsp
-{_moves(load=True)}
-    addq ${frame["rip"].offset}, %rsp
-    swapgs
-    iretq
-
-    .balign 16
-    .globl syscall_entry
-syscall_entry:
-    swapgs
-    movq %rsp, %gs:{per_cpu["user_stack"].offset}
-    movq %gs:{per_cpu["frame_end"].offset}, %rsp
-    pushq ${USER_DATA}
-    pushq %gs:{per_cpu["user_stack"].offset}
-    pushq %r11
-    pushq ${USER_CODE}
-    pushq %rcx
-    pushq $0
-    pushq ${SYSCALL_VECTOR}
-    subq ${general}, %rsp
-{_moves(load=False)}
-    xorl %ebp, %ebp
-    jmp trap_user_saved
-"""
-
-
-def assembly() -> str:
-    """All of it, one file."""
-    return "\n".join([header_assembly(), note_assembly(), BOOT, trap_assembly(), requests_assembly()])
+    Its entry is Limine's; PVH takes the note's, Multiboot2 the header's.
+    """
+    start, end = symbols["image_start"], symbols["image_end"]
+    borders = [start, symbols["text_end"], symbols["rodata_end"], end]
+    header_size, program_size = 64, 56
+    note = pvh.note(symbols["pvh_entry"] - BASE)
+    note_at = header_size + 4 * program_size
+    assert note_at + len(note) <= PAGE_BYTES
+    programs = [struct.pack("<IIQQQQQQ", PT_NOTE, READ, note_at, 0, 0, len(note), len(note), 4)]
+    for flags, first, last in zip((READ | EXECUTE, READ, READ | WRITE), borders, borders[1:], strict=False):
+        at, in_file = first - start, min(last - start, len(flat)) - (first - start)
+        programs.append(
+            struct.pack(
+                "<IIQQQQQQ", PT_LOAD, flags, PAGE_BYTES + at, first, first - BASE, in_file, last - first, PAGE_BYTES
+            )
+        )
+    header = struct.pack(
+        "<4sBBBBQHHIQQQIHHHHHH",
+        b"\x7fELF", 2, 1, 1, 0, 0, ET_EXEC, EM_X86_64, 1, symbols["limine_entry"], header_size, 0, 0,
+        header_size, program_size, len(programs), 0, 0, 0,
+    )  # fmt: skip
+    return (header + b"".join(programs) + note).ljust(PAGE_BYTES, b"\0") + flat

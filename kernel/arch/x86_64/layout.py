@@ -19,4 +19,4 @@ DEVICE_WINDOW = 0xFFFF_FFFF_C000_0000
 DEVICE_WINDOW_END = DEVICE_WINDOW + LARGE_PAGE_BYTES
 EARLY_MAPPED = 4 << 30  # what the entry code maps at DIRECT_MAP, and what Limine maps at least
 
-LINKER = Linker(virtual=KERNEL_BASE, physical=PHYSICAL_BASE, page=PAGE_BYTES)
+LINKER = Linker(virtual=KERNEL_BASE, physical=PHYSICAL_BASE, page=PAGE_BYTES, entry="limine_entry")

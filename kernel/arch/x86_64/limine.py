@@ -6,9 +6,8 @@ revision is 2: the answers and the first 4 GiB of memory are mapped at the offse
 
 from enum import IntEnum
 
-from kernel import regions
 from kernel.arch.x86_64.boot_error import BootError
-from kernel.boot_info import TEXT_BYTES, BootInfo, RegionKind, set_text
+from kernel.boot_info import TEXT_BYTES, BootInfo, RegionKind, add_region, set_text
 from kernel.lang import *
 
 COMMON_MAGIC = (0xC7B1DD30DF4C8B88, 0x0A82E883A194F07B)
@@ -175,18 +174,35 @@ def text_at(address: u64) -> View[u8]:
     length: usize = 0
     while bounded(length < TEXT_BYTES and text[length] != 0, TEXT_BYTES):
         length += 1
-    return text[:length]
+    return view(text[:length])
+
+
+@fn
+def check() -> BootError:
+    """Whether the boot loader speaks our revision, and answered what the kernel cannot do without."""
+    if read_volatile(ptr(base_revision[2])) != 0:
+        return BootError.LIMINE_REVISION
+    if hhdm.response == 0 or memmap.response == 0 or kernel_address.response == 0:
+        return BootError.LIMINE_NO_ANSWER
+    return BootError.NONE
+
+
+@fn
+def direct_offset() -> u64:
+    """Where the boot loader's direct map begins."""
+    return pointer_at(usize(hhdm.response), ValueResponse).value
+
+
+@fn
+def image_base() -> u64:
+    """The physical address of the image."""
+    return pointer_at(usize(kernel_address.response), AddressResponse).physical_base
 
 
 @fn
 def read_answers(info: Ptr[BootInfo]) -> BootError:
     """Fills `info` from the answers. Addresses in them are virtual, except those that say where memory is."""
-    if read_volatile(ptr(base_revision[2])) != 0:
-        return BootError.LIMINE_REVISION
-    if hhdm.response == 0 or memmap.response == 0 or kernel_address.response == 0:
-        return BootError.LIMINE_NO_ANSWER
-    offset = pointer_at(usize(hhdm.response), ValueResponse).value
-    info.kernel_base = pointer_at(usize(kernel_address.response), AddressResponse).physical_base
+    offset = direct_offset()
     if rsdp.response != 0:
         at = pointer_at(usize(rsdp.response), ValueResponse).value
         info.rsdp = at - offset if at >= offset else at
@@ -214,8 +230,11 @@ def read_map(answer: Ptr[MemoryResponse], info: Ptr[BootInfo]) -> BootError:
     if answer.entry_count > MAX_ENTRIES:
         return BootError.LIMINE_MEMORY_MAP
     entries = pointer_at(usize(answer.entries), Array[u64, MAX_ENTRIES])
-    for i in bounded(range(answer.entry_count), MAX_ENTRIES):
-        entry = pointer_at(usize(entries[i]), MemoryEntry)
-        if not regions.add(info, entry.base, entry.length, kind_of(entry.type)):
+    count = answer.entry_count
+    for i in bounded(range(2 * count), 2 * MAX_ENTRIES):
+        # Twice: where entries overlap the first one added stays, and what is reserved comes first.
+        entry = pointer_at(usize(entries[i % count]), MemoryEntry)
+        kind = kind_of(entry.type)
+        if (kind == RegionKind.FREE) == (i >= count) and not add_region(info, entry.base, entry.length, kind):
             return BootError.TOO_MANY_REGIONS
     return BootError.NONE

@@ -6,11 +6,10 @@ tag has to lie inside of the whole, every entry inside of its tag.
 
 from enum import IntEnum
 
-from kernel import regions
 from kernel.arch.x86_64.boot_error import BootError
 from kernel.arch.x86_64.layout import BASE
 from kernel.arch.x86_64.little_endian import PackedLayout, contains, u32_at, u64_at
-from kernel.boot_info import BootInfo, RegionKind, set_text
+from kernel.boot_info import BootInfo, RegionKind, add_region, mark_region, set_text
 from kernel.lang import *
 
 HEADER_MAGIC = 0xE852_50D6  # 3.1.1
@@ -135,7 +134,7 @@ def read_information(memory: View[u8], at: u64, info: Ptr[BootInfo]) -> BootErro
         return BootError.MULTIBOOT2_NO_END
     if not found_map:
         return BootError.NO_MEMORY_MAP
-    if not regions.add(info, at, total, RegionKind.BOOT_DATA):
+    if not mark_region(info, at, end, RegionKind.BOOT_DATA):
         return BootError.TOO_MANY_REGIONS
     return BootError.NONE
 
@@ -160,8 +159,9 @@ def read_map(memory: View[u8], tag: u64, size: u64, info: Ptr[BootInfo]) -> Boot
     count = (size - MEMORY_MAP.size) // entry_size
     if count > MAX_ENTRIES:
         return BootError.MULTIBOOT2_MEMORY_MAP
-    for i in bounded(range(count), MAX_ENTRIES):
-        entry = tag + MEMORY_MAP.size + i * entry_size
+    for i in bounded(range(2 * count), 2 * MAX_ENTRIES):
+        # Twice: where entries overlap the first one added stays, and what is reserved comes first.
+        entry = tag + MEMORY_MAP.size + i % count * entry_size
         kind = RegionKind.RESERVED
         raw = u32_at(memory, entry + MEMORY_ENTRY.type)
         if raw == u32(MemoryType.AVAILABLE):
@@ -170,6 +170,6 @@ def read_map(memory: View[u8], tag: u64, size: u64, info: Ptr[BootInfo]) -> Boot
             kind = RegionKind.ACPI
         base = u64_at(memory, entry + MEMORY_ENTRY.base_addr)
         length = u64_at(memory, entry + MEMORY_ENTRY.length)
-        if not regions.add(info, base, length, kind):
+        if (kind == RegionKind.FREE) == (i >= count) and not add_region(info, base, length, kind):
             return BootError.TOO_MANY_REGIONS
     return BootError.NONE

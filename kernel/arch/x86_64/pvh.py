@@ -3,13 +3,12 @@
 The note XEN_ELFNOTE_PHYS32_ENTRY names the entry; EBX points at hvm_start_info.
 """
 
-import struct
+import struct as packing
 from enum import IntEnum
 
-from kernel import regions
 from kernel.arch.x86_64.boot_error import BootError
 from kernel.arch.x86_64.little_endian import PackedLayout, contains, u32_at, u64_at
-from kernel.boot_info import BootInfo, RegionKind, set_text
+from kernel.boot_info import BootInfo, RegionKind, add_region, mark_region, set_text
 from kernel.lang import *
 
 ELFNOTE_PHYS32_ENTRY = 18  # public/elfnote.h
@@ -47,7 +46,7 @@ class MemoryType(IntEnum):
 def note(entry: int) -> bytes:
     """The ELF note, its description a 64-bit address (QEMU reads as much as a pointer of the image's class has)."""
     name = b"Xen\0"
-    return struct.pack("<III4sQ", len(name), 8, ELFNOTE_PHYS32_ENTRY, name, entry)
+    return packing.pack("<III4sQ", len(name), 8, ELFNOTE_PHYS32_ENTRY, name, entry)
 
 
 @fn
@@ -66,7 +65,7 @@ def read_start_info(memory: View[u8], at: u64, info: Ptr[BootInfo]) -> BootError
     error = read_map(memory, at, info)
     if error != BootError.NONE:
         return error
-    if not regions.add(info, at, START_INFO.size, RegionKind.BOOT_DATA):
+    if not mark_region(info, at, at + START_INFO.size, RegionKind.BOOT_DATA):
         return BootError.TOO_MANY_REGIONS
     if u32_at(memory, at + START_INFO.nr_modules) == 0:
         return BootError.NONE
@@ -102,8 +101,9 @@ def read_map(memory: View[u8], at: u64, info: Ptr[BootInfo]) -> BootError:
         return BootError.NO_MEMORY_MAP
     if count > MAX_ENTRIES or not contains(memory, table, count * MEMORY_ENTRY.size):
         return BootError.PVH_MEMORY_MAP
-    for i in bounded(range(count), MAX_ENTRIES):
-        entry = table + i * MEMORY_ENTRY.size
+    for i in bounded(range(2 * count), 2 * MAX_ENTRIES):
+        # Twice: where entries overlap the first one added stays, and what is reserved comes first.
+        entry = table + i % count * MEMORY_ENTRY.size
         kind = RegionKind.RESERVED
         raw = u32_at(memory, entry + MEMORY_ENTRY.type)
         if raw == u32(MemoryType.RAM):
@@ -111,6 +111,7 @@ def read_map(memory: View[u8], at: u64, info: Ptr[BootInfo]) -> BootError:
         elif raw == u32(MemoryType.ACPI):
             kind = RegionKind.ACPI
         base = u64_at(memory, entry + MEMORY_ENTRY.addr)
-        if not regions.add(info, base, u64_at(memory, entry + MEMORY_ENTRY.size_in_bytes), kind):
+        size = u64_at(memory, entry + MEMORY_ENTRY.size_in_bytes)
+        if (kind == RegionKind.FREE) == (i >= count) and not add_region(info, base, size, kind):
             return BootError.TOO_MANY_REGIONS
     return BootError.NONE

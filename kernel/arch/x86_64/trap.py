@@ -1,0 +1,175 @@
+"""Trap entry and return: every register saved and restored from the struct's own layout.
+
+TSS.RSP0 points to the end of the current thread's TrapFrame while user code runs, and so does PerCpu.frame_end for
+SYSCALL. So
+
+- a trap from user code saves straight into the thread's frame and takes the (then empty) kernel stack;
+- a trap from the kernel (an interrupt while it waits, or a fault) saves into a frame on the stack it interrupted; where
+  that has no room the CPU raises a double fault, which has the panic stack, and is reported as the overflow it is;
+- non-maskable interrupts and machine checks take the panic stack too, and never come back: they need no GS.
+
+`trap_resume(frame)` goes back to user code; GS is the kernel's while the kernel runs and the user's else (SWAPGS).
+"""
+
+from typing import Never
+
+from kernel import fault
+from kernel.arch.x86_64 import interrupts
+from kernel.arch.x86_64.descriptors import ON_PANIC_STACK, STUB_BYTES, TSS_RSP0
+from kernel.arch.x86_64.instructions import read_cr2
+from kernel.arch.x86_64.trap_frame import (
+    EXCEPTIONS,
+    GENERAL,
+    SYSCALL_VECTOR,
+    USER_CODE,
+    USER_DATA,
+    WITH_ERROR_CODE,
+    PerCpu,
+    TrapFrame,
+)
+from kernel.lang import *
+
+__all__ = ["ASSEMBLY", "ROOTS", "TrapFrame"]
+
+def _moves(load: bool) -> str:
+    """Saves or restores the general registers at %rsp."""
+    lines = []
+    for name in GENERAL:
+        place = f"{TrapFrame.fields[name].offset}(%rsp)"
+        lines.append(f"    movq {place}, %{name}" if load else f"    movq %{name}, {place}")
+    return "\n".join(lines)
+
+
+def _stubs() -> str:
+    """One stub a vector, STUB_BYTES apart: makes the frame equal for all, then says which one it is."""
+    lines = []
+    for vector in range(256):
+        lines.append(f"    .balign {STUB_BYTES}")
+        if vector not in WITH_ERROR_CODE:
+            lines.append("    pushq $0")
+        lines += [f"    pushq ${vector}", "    jmp trap_common"]
+    return "\n".join(lines)
+
+
+def trap_assembly() -> str:
+    """Entry and exit of traps."""
+    frame, per_cpu = TrapFrame.fields, PerCpu.fields
+    general = frame["vector"].offset  # Bytes below what the stubs and the CPU push.
+    assert TrapFrame.size % 16 == 0, "the CPU aligns RSP0 down to 16 bytes"
+    return f"""
+    .section .text.entry, "ax"
+    .code64
+    .balign {STUB_BYTES}
+    .globl trap_stubs
+trap_stubs:
+{_stubs()}
+
+trap_common:
+    subq ${general}, %rsp
+{_moves(load=False)}
+    cld
+    xorl %ebp, %ebp
+    testb $3, {frame["cs"].offset}(%rsp)
+    jnz trap_user
+    movq %rsp, %rdi
+    movq {frame["rbp"].offset}(%rsp), %rbp  # The backtrace goes on in what was interrupted.
+    movq %rsp, %rbx
+    andq $-16, %rsp
+    call trap_from_kernel
+    movq %rbx, %rsp
+{_moves(load=True)}
+    addq ${frame["rip"].offset}, %rsp
+    iretq
+
+trap_user:
+    swapgs
+trap_user_saved:
+    movq %rsp, %rdi
+    movq %gs:{per_cpu["kernel_stack"].offset}, %rsp
+    pushq $2  # RFLAGS without AC: a user must not switch SMAP off by setting it (SDM volume 3, 4.6.1).
+    popfq
+    call trap_from_user
+    movq %rax, %rdi
+    # trap_resume(frame: Ptr[TrapFrame]) -> Never: to user mode, with all of its registers from the frame.
+    .globl trap_resume
+trap_resume:
+    leaq {TrapFrame.size}(%rdi), %rax
+    movq %rax, task_state + {TSS_RSP0}(%rip)
+    movq %rax, %gs:{per_cpu["frame_end"].offset}
+    movq %rdi, %rsp
+{_moves(load=True)}
+    addq ${frame["rip"].offset}, %rsp
+    swapgs
+    iretq
+
+    # What failed checks call: (site, left, right), and from where, on the panic stack.
+    .globl kernel_panic
+kernel_panic:
+    movq (%rsp), %rcx
+    movq %rbp, %r8
+    leaq panic_stack_top(%rip), %rsp
+    pushq $0
+    jmp kernel_panic_stacked
+
+    .balign 16
+    .globl syscall_entry
+syscall_entry:
+    swapgs
+    movq %rsp, %gs:{per_cpu["user_stack"].offset}
+    movq %gs:{per_cpu["frame_end"].offset}, %rsp
+    pushq ${USER_DATA}
+    pushq %gs:{per_cpu["user_stack"].offset}
+    pushq %r11
+    pushq ${USER_CODE}
+    pushq %rcx
+    pushq $0
+    pushq ${SYSCALL_VECTOR}
+    subq ${general}, %rsp
+{_moves(load=False)}
+    xorl %ebp, %ebp
+    jmp trap_user_saved
+"""
+
+
+ASSEMBLY = trap_assembly()
+
+PAGE_FAULT, DOUBLE_FAULT, FIRST_INTERRUPT = 14, 8, 32
+NAMES = constant(Array[Str, FIRST_INTERRUPT], [EXCEPTIONS.get(n, "reserved exception") for n in range(FIRST_INTERRUPT)])
+GUARD_BYTES = 4096
+stack_bottom = external(u8, "stack_bottom")
+
+
+@fn(symbol="trap_from_user", entry=True)
+def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
+    """A trap of user code; gives the frame to go on with."""
+    panic("a trap from user mode, and there is no user mode yet")
+
+
+@fn(symbol="trap_from_kernel", entry=True)
+def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
+    """An interrupt while the kernel waited, or a fault of the kernel's own."""
+    if frame.vector >= FIRST_INTERRUPT:
+        interrupts.dispatch(trunc(frame.vector, u8))
+    else:
+        kernel_fault(frame)
+
+
+@fn
+def kernel_fault(frame: Ptr[TrapFrame]) -> Never:
+    """The panic of a trap that the kernel must not have. CR2 is the address of a page fault, also of one that doubled."""
+    address = read_cr2()
+    bottom = u64(address_of(ptr(stack_bottom)))
+    if frame.vector == DOUBLE_FAULT and address < bottom and address >= bottom - GUARD_BYTES:
+        fault.begin("kernel stack overflow")
+    else:
+        fault.begin(NAMES[frame.vector])
+    fault.value("vector", frame.vector)
+    fault.value("error", frame.error)
+    if frame.vector == PAGE_FAULT or frame.vector == DOUBLE_FAULT:
+        fault.value("cr2", address)
+    fault.value("rip", frame.rip)
+    fault.value("rsp", frame.rsp)
+    fault.finish(frame.rip, frame.rbp)
+
+
+ROOTS = [trap_from_user, trap_from_kernel]
