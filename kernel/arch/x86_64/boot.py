@@ -10,19 +10,18 @@ from kernel.arch.x86_64.layout import DIRECT_MAP, PHYSICAL_BASE
 from kernel.arch.x86_64.platform import platform
 from kernel.boot_info import MAX_REGIONS, BootInfo, Protocol, RegionKind, mark_region
 from kernel.lang import *
+from kernel.linked import image_end
 from kernel.main import kernel_main
 from kernel.printing import put
 
 boot_info = variable(BootInfo)
 acpi_texts = constant(Array[Str, len(ACPI_REASONS)], [ACPI_REASONS[e] for e in AcpiError])
-image_end = external(u8, "image_end")
-image_start = external(u8, "image_start")
 
 
 @fn
 def refuse(reason: Str) -> Never:
     """What the loader or the firmware says is of no use: says why, and stays."""
-    put("\nSplax cannot boot: ")
+    put("\nboot stopped: ")
     put(reason)
     put("\n")
     cpu.halt()
@@ -65,7 +64,7 @@ def start(protocol: u32, information: u64) -> Never:
     if error != BootError.NONE:
         refuse(reason_texts[u8(error)])
     info.kernel_base = paging.kernel_physical
-    info.kernel_end = info.kernel_base + u64(address_of(ptr(image_end)) - address_of(ptr(image_start)))
+    info.kernel_end = paging.physical(address_of(ptr(image_end)))
     marked = mark_region(info, info.kernel_base, info.kernel_end, RegionKind.KERNEL)
     if not marked or not mark_region(info, info.modules_base, info.modules_end, RegionKind.MODULES):
         refuse(reason_texts[u8(BootError.TOO_MANY_REGIONS)])
@@ -79,8 +78,7 @@ def start(protocol: u32, information: u64) -> Never:
     paging.initialize(info)
     interrupts.initialize(info)
     timer.initialize(info)
-    if info.console_interrupt != 0:
-        info.console_interrupt = platform.interrupt_of[console.COM1_INTERRUPT]
+    console.enable_interrupt()
     if platform.problem != AcpiError.NONE:
         put("\n")
         put(acpi_texts[u8(platform.problem)])

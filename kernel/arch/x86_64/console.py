@@ -1,19 +1,21 @@
 """The console: COM1, a 16550 on I/O ports (PC16550D data sheet, section 8; described in rtl/registers/ns16550.py)."""
 
-from kernel.arch.x86_64 import interrupts
+from kernel import input_ring
+from kernel.arch.x86_64 import routing
 from kernel.arch.x86_64.instructions import read_port_8, write_port_8
 from kernel.boot_info import BootInfo, ConsoleKind
 from kernel.lang import *
 from kernel.lang.registers import value_type
 from rtl.registers.ns16550 import Registers, TriggerLevel, WordLength
 
-NO_BYTE = 0x100
+NO_BYTE = input_ring.NO_BYTE
 COM1 = 0x3F8
 COM1_INTERRUPT = 4  # ISA
 CLOCK_HZ = 1_843_200
 BAUD = 115_200
 DIVISOR = CLOCK_HZ // 16 // BAUD
 TRANSMIT_PATIENCE = 1 << 20
+FIFO_BYTES = 16
 
 LineStatus = value_type(Registers.lsr)
 THR, RBR, IER = COM1 + Registers.thr.offset, COM1 + Registers.rbr.offset, COM1 + Registers.ier.offset
@@ -65,14 +67,21 @@ def write_byte(byte: u8) -> None:
 @fn
 def read_byte() -> u16:
     """The next byte typed, or NO_BYTE."""
-    if not present or not LineStatus(read_port_8(LSR)).data_ready:
-        return NO_BYTE
-    return u16(read_port_8(RBR))
+    return input_ring.take()
+
+
+@fn
+def receive() -> None:
+    """The UART's interrupt: takes what has been typed."""
+    for _ in range(4 * FIFO_BYTES):
+        if not LineStatus(read_port_8(LSR)).data_ready:
+            return
+        input_ring.put(read_port_8(RBR))
 
 
 @fn
 def enable_interrupt() -> None:
     """Received bytes interrupt from now on."""
     if present:
-        interrupts.enable_isa(COM1_INTERRUPT)
+        routing.enable_isa(COM1_INTERRUPT)
         write_port_8(IER, RECEIVE_INTERRUPT)

@@ -6,10 +6,15 @@ from kernel.arch.x86_64.instructions import (
     disable_interrupts,
     enable_interrupts,
     halt,
+    load_from,
+    overflow_stack,
+    run_data,
     wait_for_interrupt,
+    write_text,
 )
 from kernel.boot_info import TEXT_BYTES, Text
 from kernel.lang import *
+from kernel.linked import panic_stack_top, stack_bottom
 
 __all__ = [
     "disable_interrupts",
@@ -18,11 +23,12 @@ __all__ = [
     "frame_return",
     "halt",
     "is_frame",
+    "load_from",
+    "overflow_stack",
+    "run_data",
     "wait_for_interrupt",
+    "write_text",
 ]
-
-stack_bottom = external(u8, "stack_bottom")
-panic_stack_top = external(u8, "panic_stack_top")
 
 EAX, EBX, ECX, EDX = 0, 1, 2, 3
 EXTENDED = 0x8000_0000
@@ -108,7 +114,7 @@ read_features = make_feature_text()
 
 @fn
 def read_brand(text: Ptr[Text]) -> None:
-    """The brand string (leaves 8000_0002h..4h, SDM volume 2, CPUID), or else the vendor (leaf 0), without blanks around."""
+    """The brand string (leaves 8000_0002h..4h, SDM volume 2, CPUID), or else the vendor (leaf 0); trimmed."""
     result = zero(CpuidResult)
     raw = zero(Array[u8, BRAND_BYTES])
     cpuid(EXTENDED, 0, ptr(result))

@@ -3,6 +3,7 @@
 from kernel.arch.x86_64.instructions import load_gdt, load_idt, load_task_register
 from kernel.arch.x86_64.trap_frame import KERNEL_CODE, KERNEL_DATA, TASK, PerCpu
 from kernel.lang import *
+from kernel.linked import panic_stack_top, stack_top
 
 STUB_BYTES = 16
 VECTORS = 256
@@ -46,8 +47,6 @@ tss = variable(Array[u32, TSS_BYTES // 4], symbol="task_state", align=16)
 idt = variable(Array[Gate, VECTORS], align=16)
 per_cpu = variable(PerCpu, symbol="per_cpu")
 trap_stubs = external(u8, "trap_stubs")
-stack_top = external(u8, "stack_top")
-panic_stack_top = external(u8, "panic_stack_top")
 
 
 @fn

@@ -1,10 +1,10 @@
 """Entry from the boot loader, as text, and the boot file: an ELF image for PVH, Multiboot2 and Limine.
 
 PVH (QEMU's -kernel) and Multiboot2 (GRUB) start the image in 32-bit protected mode without paging, at its load
-address; Limine starts it in 64-bit mode, at its link address and anywhere in memory. All end in `kernel_start(protocol,
-information)` on the kernel stack, with interrupts off; the early page tables map the first 4 GiB at 0 and at DIRECT_MAP,
-and 2 GiB of that at KERNEL_BASE, everything writable and executable: the kernel's own tables follow at once.
-
+address; Limine starts it in 64-bit mode, at its link address and anywhere in memory. All end in
+`kernel_start(protocol, information)` on the kernel stack, with interrupts off. The early page tables map the first
+4 GiB at 0 and at DIRECT_MAP, and 2 GiB of that at BASE, everything writable and executable: the kernel's own tables
+follow at once.
 """
 
 import struct
@@ -151,9 +151,9 @@ start_kernel:
     ud2
 
     .section .rodata.boot, "a"
-no_long_mode: .asciz "Splax cannot run here: this CPU has no 64-bit mode (CPUID 8000_0001h EDX bit 29)\\r\\n"
-no_execute_disable: .asciz "Splax cannot run here: this CPU has no execute-disable bit (CPUID 8000_0001h EDX bit 20)\\r\\n"
-not_multiboot2: .asciz "Splax cannot run here: the boot loader does not speak Multiboot2\\r\\n"
+no_long_mode: .asciz "boot stopped: this CPU has no 64-bit mode (CPUID 8000_0001h EDX bit 29)\\r\\n"
+no_execute_disable: .asciz "boot stopped: this CPU has no execute-disable bit (CPUID 8000_0001h EDX bit 20)\\r\\n"
+not_multiboot2: .asciz "boot stopped: the boot loader does not speak Multiboot2\\r\\n"
     .balign 8
 boot_gdt:
     .quad 0, 0x00209a0000000000, 0x0000920000000000  # null; 64-bit code; data (SDM volume 3, 3.4.5)

@@ -1,4 +1,4 @@
-"""x86-64 instructions that C has no words for (Intel SDM volume 2). Their models, for host-native runs, are in `machine`.
+"""x86-64 instructions that C has no words for (Intel SDM volume 2). Their models for host-native runs: `machine`.
 
 Port I/O goes through here too: on x86 the 16550 and the 8254 are not in memory (SDM volume 1, chapter 19).
 """
@@ -195,9 +195,33 @@ def disable_interrupts() -> None:
     pass
 
 
-@assembly("x86_64", "sti\nhlt\ncli", clobbers=["memory"])
+@assembly("x86_64", "pushfq\nsti\nhlt\npopfq", clobbers=["memory"])
 def wait_for_interrupt() -> None:
-    """Sleeps until an interrupt was taken. `sti` holds interrupts off for one instruction, so none is missed."""
+    """Sleeps until an interrupt was taken, whether they are enabled or not.
+
+    `sti` holds interrupts off for one instruction, so none is missed where they were disabled.
+    """
+
+
+@assembly("x86_64", "movq ({address}), %%rax", clobbers=["rax", "memory"])
+def load_from(address: u64) -> None:
+    """Reads memory: faults where none is mapped."""
+
+
+@assembly("x86_64", "1: pushq $0\njmp 1b", clobbers=["memory"])
+def overflow_stack() -> Never:
+    """Pushes until the stack ends."""
+    raise RecursionError
+
+
+@assembly("x86_64", "movl $0, image_start(%%rip)", clobbers=["memory"])
+def write_text() -> None:
+    """Writes to the kernel's own instructions, which must fault."""
+
+
+@assembly("x86_64", "leaq bss_start(%%rip), %%rax\ncall *%%rax", clobbers=["rax", "memory"])
+def run_data() -> None:
+    """Jumps into the kernel's data, which must fault."""
 
 
 @assembly("x86_64", "pause", clobbers=["memory"])

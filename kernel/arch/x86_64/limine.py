@@ -6,8 +6,9 @@ revision is 2: the answers and the first 4 GiB of memory are mapped at the offse
 
 from enum import IntEnum
 
+from kernel.arch.x86_64 import memory_map
 from kernel.arch.x86_64.boot_error import BootError
-from kernel.boot_info import TEXT_BYTES, BootInfo, RegionKind, add_region, set_text
+from kernel.boot_info import TEXT_BYTES, BootInfo, RegionKind, set_text
 from kernel.lang import *
 
 COMMON_MAGIC = (0xC7B1DD30DF4C8B88, 0x0A82E883A194F07B)
@@ -235,6 +236,6 @@ def read_map(answer: Ptr[MemoryResponse], info: Ptr[BootInfo]) -> BootError:
         # Twice: where entries overlap the first one added stays, and what is reserved comes first.
         entry = pointer_at(usize(entries[i % count]), MemoryEntry)
         kind = kind_of(entry.type)
-        if (kind == RegionKind.FREE) == (i >= count) and not add_region(info, entry.base, entry.length, kind):
+        if (kind == RegionKind.FREE) == (i >= count) and not memory_map.add(info, entry.base, entry.length, kind):
             return BootError.TOO_MANY_REGIONS
     return BootError.NONE

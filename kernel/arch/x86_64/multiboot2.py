@@ -6,10 +6,11 @@ tag has to lie inside of the whole, every entry inside of its tag.
 
 from enum import IntEnum
 
+from kernel.arch.x86_64 import memory_map
 from kernel.arch.x86_64.boot_error import BootError
 from kernel.arch.x86_64.layout import BASE
 from kernel.arch.x86_64.little_endian import PackedLayout, contains, u32_at, u64_at
-from kernel.boot_info import BootInfo, RegionKind, add_region, mark_region, set_text
+from kernel.boot_info import BootInfo, RegionKind, mark_region, set_text
 from kernel.lang import *
 
 HEADER_MAGIC = 0xE852_50D6  # 3.1.1
@@ -170,6 +171,6 @@ def read_map(memory: View[u8], tag: u64, size: u64, info: Ptr[BootInfo]) -> Boot
             kind = RegionKind.ACPI
         base = u64_at(memory, entry + MEMORY_ENTRY.base_addr)
         length = u64_at(memory, entry + MEMORY_ENTRY.length)
-        if (kind == RegionKind.FREE) == (i >= count) and not add_region(info, base, length, kind):
+        if (kind == RegionKind.FREE) == (i >= count) and not memory_map.add(info, base, length, kind):
             return BootError.TOO_MANY_REGIONS
     return BootError.NONE

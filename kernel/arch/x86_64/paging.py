@@ -34,6 +34,16 @@ from kernel.arch.x86_64.layout import (
 )
 from kernel.boot_info import MAX_REGIONS, BootInfo, RegionKind, take_page
 from kernel.lang import *
+from kernel.linked import (
+    bss_end,
+    image_start,
+    panic_stack_bottom,
+    panic_stack_top,
+    rodata_end,
+    stack_bottom,
+    stack_top,
+    text_end,
+)
 
 
 @bitfield(u64)
@@ -70,15 +80,6 @@ Table = Array[Entry, 512]
 MSR_EFER, EFER_NXE = 0xC000_0080, 1 << 11
 CR0_WRITE_PROTECT = 1 << 16
 CR4_GLOBAL_PAGES, CR4_UMIP, CR4_SMEP, CR4_SMAP = 1 << 7, 1 << 11, 1 << 20, 1 << 21
-
-image_start = external(u8, "image_start")
-text_end = external(u8, "text_end")
-rodata_end = external(u8, "rodata_end")
-bss_end = external(u8, "bss_end")
-stack_bottom = external(u8, "stack_bottom")
-stack_top = external(u8, "stack_top")
-panic_stack_bottom = external(u8, "panic_stack_bottom")
-panic_stack_top = external(u8, "panic_stack_top")
 
 root = variable(Table, align=4096)
 kernel_physical = variable(u64, 0)  # where the image is

@@ -32,7 +32,7 @@ def sleep(port: u16, sleep_type: u8) -> None:
 
 
 @fn
-def power_off(code: u32) -> Never:
+def power_off(code: u16) -> Never:
     """Ends the machine. ACPI knows no reason for it; under QEMU with isa-debug-exit at 0xF4 a `code` is its status."""
     cpu.disable_interrupts()
     if code != 0:

@@ -6,9 +6,10 @@ The note XEN_ELFNOTE_PHYS32_ENTRY names the entry; EBX points at hvm_start_info.
 import struct as packing
 from enum import IntEnum
 
+from kernel.arch.x86_64 import memory_map
 from kernel.arch.x86_64.boot_error import BootError
 from kernel.arch.x86_64.little_endian import PackedLayout, contains, u32_at, u64_at
-from kernel.boot_info import BootInfo, RegionKind, add_region, mark_region, set_text
+from kernel.boot_info import BootInfo, RegionKind, mark_region, set_text
 from kernel.lang import *
 
 ELFNOTE_PHYS32_ENTRY = 18  # public/elfnote.h
@@ -112,6 +113,6 @@ def read_map(memory: View[u8], at: u64, info: Ptr[BootInfo]) -> BootError:
             kind = RegionKind.ACPI
         base = u64_at(memory, entry + MEMORY_ENTRY.addr)
         size = u64_at(memory, entry + MEMORY_ENTRY.size_in_bytes)
-        if (kind == RegionKind.FREE) == (i >= count) and not add_region(info, base, size, kind):
+        if (kind == RegionKind.FREE) == (i >= count) and not memory_map.add(info, base, size, kind):
             return BootError.TOO_MANY_REGIONS
     return BootError.NONE

@@ -15,7 +15,7 @@ from typing import Never
 
 from kernel import fault
 from kernel.arch.x86_64 import interrupts
-from kernel.arch.x86_64.descriptors import ON_PANIC_STACK, STUB_BYTES, TSS_RSP0
+from kernel.arch.x86_64.descriptors import STUB_BYTES, TSS_RSP0
 from kernel.arch.x86_64.instructions import read_cr2
 from kernel.arch.x86_64.trap_frame import (
     EXCEPTIONS,
@@ -28,8 +28,10 @@ from kernel.arch.x86_64.trap_frame import (
     TrapFrame,
 )
 from kernel.lang import *
+from kernel.linked import stack_bottom
 
 __all__ = ["ASSEMBLY", "ROOTS", "TrapFrame"]
+
 
 def _moves(load: bool) -> str:
     """Saves or restores the general registers at %rsp."""
@@ -136,7 +138,6 @@ ASSEMBLY = trap_assembly()
 PAGE_FAULT, DOUBLE_FAULT, FIRST_INTERRUPT = 14, 8, 32
 NAMES = constant(Array[Str, FIRST_INTERRUPT], [EXCEPTIONS.get(n, "reserved exception") for n in range(FIRST_INTERRUPT)])
 GUARD_BYTES = 4096
-stack_bottom = external(u8, "stack_bottom")
 
 
 @fn(symbol="trap_from_user", entry=True)
@@ -156,7 +157,7 @@ def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
 
 @fn
 def kernel_fault(frame: Ptr[TrapFrame]) -> Never:
-    """The panic of a trap that the kernel must not have. CR2 is the address of a page fault, also of one that doubled."""
+    """The panic of a trap that the kernel must not have. CR2 is the address of a page fault, doubled or not."""
     address = read_cr2()
     bottom = u64(address_of(ptr(stack_bottom)))
     if frame.vector == DOUBLE_FAULT and address < bottom and address >= bottom - GUARD_BYTES:

@@ -129,7 +129,11 @@ def test_damaged_tables_never_panic(changes, refix):
     for where, value in changes:
         image[where] = value
     if refix:  # So that the damage gets past the checksums.
-        for address in (0x800, *[table_at(image, s) for s in (b"APIC", b"FACP", b"HPET") if s in image[0x1000:]], 0x3000):
+        for address in (
+            0x800,
+            *[table_at(image, s) for s in (b"APIC", b"FACP", b"HPET") if s in image[0x1000:]],
+            0x3000,
+        ):
             length = min(struct.unpack_from("<I", image, address + 4)[0], 0x1000)
             if length >= 36:
                 image[address : address + length] = tables.checksum(image[address : address + length], 9)

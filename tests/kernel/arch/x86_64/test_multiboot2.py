@@ -26,6 +26,7 @@ def memory_map(entries=MAP, entry_size=24):
 
 
 END = tag(0, b"")
+SMALL_ENTRIES = tag(6, struct.pack("<II", 16, 0) + bytes(32))
 USUAL = (
     tag(1, b"console=ttyS0\0"),
     tag(2, b"GRUB 2.06\0"),
@@ -94,7 +95,7 @@ def test_what_one_entry_reserves_another_does_not_free():
         (information(memory_map(), tag(1, b"x" * 100)[:-8]), AT, BootError.MULTIBOOT2_TAG),
         (information(struct.pack("<II", 1, 7), END), AT, BootError.MULTIBOOT2_TAG),
         (information(tag(1, b"\0"), END), AT, BootError.NO_MEMORY_MAP),
-        (information(memory_map(entry_size=24).replace(b"\x18\0\0\0", b"\x10\0\0\0"), END), AT, BootError.MULTIBOOT2_MEMORY_MAP),
+        (information(SMALL_ENTRIES, END), AT, BootError.MULTIBOOT2_MEMORY_MAP),
         (information(tag(6, b""), END), AT, BootError.MULTIBOOT2_MEMORY_MAP),
         (information(tag(3, struct.pack("<II", 9, 8)), memory_map(), END), AT, BootError.MULTIBOOT2_MODULE),
         (information(*[tag(99, b"")] * 300, memory_map(), END), AT, BootError.MULTIBOOT2_NO_END),
@@ -106,7 +107,9 @@ def test_a_contradiction_is_refused_with_its_reason(memory, at, wanted):
 
 
 @settings(max_examples=400, deadline=None, derandomize=True)
-@given(st.lists(st.tuples(st.integers(AT, AT + 400), st.binary(min_size=1, max_size=8)), max_size=6), st.integers(0, 800))
+@given(
+    st.lists(st.tuples(st.integers(AT, AT + 400), st.binary(min_size=1, max_size=8)), max_size=6), st.integers(0, 800)
+)
 def test_damaged_information_never_panics(changes, cut):
     memory = bytearray(information(*USUAL, END))
     for at, data in changes:
