@@ -8,7 +8,9 @@ venv=$1
 # package:what tells that it is there (a command or a file)
 needed="perl:perl make:make git:git opensbi:/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin
 u-boot-qemu:/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin qemu-system-misc:qemu-system-riscv64
-device-tree-compiler:dtc zlib1g-dev:/usr/include/zlib.h liblz4-dev:/usr/include/lz4.h"
+device-tree-compiler:dtc zlib1g-dev:/usr/include/zlib.h liblz4-dev:/usr/include/lz4.h
+qemu-system-x86:qemu-system-x86_64 ovmf:/usr/share/OVMF grub-common:grub-mkrescue xorriso:xorriso mtools:mformat
+grub-pc-bin:/usr/lib/grub/i386-pc grub-efi-amd64-bin:/usr/lib/grub/x86_64-efi"
 
 missing=""
 for entry in $needed; do

@@ -11,6 +11,7 @@ from kernel.lang import *
 MAX_REGIONS = 64
 TEXT_BYTES = 256
 PAGE = 4096
+LOW_MEMORY = 1 << 20  # below it PCs keep what only their firmware understands
 MOST = (1 << 64) - PAGE
 
 
@@ -212,10 +213,20 @@ def mark_region(info: Ptr[BootInfo], base: u64, end: u64, kind: RegionKind) -> b
 
 @fn
 def take_page(info: Ptr[BootInfo]) -> u64:
-    """A free page for the kernel itself; 0 when there is none. It is the first free one above the kernel's image."""
+    """A free page for the kernel itself; 0 when there is none.
+
+    It is the first one above the kernel's image; where the loader put that on top of memory, the first one above 1 MiB.
+    """
+    page = take_page_above(info, info.kernel_base)
+    return page if page != 0 else take_page_above(info, LOW_MEMORY)
+
+
+@fn
+def take_page_above(info: Ptr[BootInfo], lowest: u64) -> u64:
+    """The first free page of a range that starts at `lowest` or above; 0 when there is none."""
     for i in bounded(range(info.region_count), MAX_REGIONS):
         here = ptr(info.regions[i])
-        if here.kind == RegionKind.FREE and here.size >= PAGE and here.base >= info.kernel_base:
+        if here.kind == RegionKind.FREE and here.size >= PAGE and here.base >= lowest:
             page = here.base
             if i > 0 and follows(ptr(info.regions[i - 1]), page):
                 info.regions[i - 1].size += PAGE

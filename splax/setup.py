@@ -28,6 +28,13 @@ PACKAGES: tuple[Check, ...] = (
     ("device-tree-compiler", "the device tree's check", _program("dtc")),
     ("zlib1g-dev", "waves", _file(Path("/usr/include/zlib.h"))),
     ("liblz4-dev", "waves", _file(Path("/usr/include/lz4.h"))),
+    ("qemu-system-x86", "the kernel on PCs", _program("qemu-system-x86_64")),
+    ("ovmf", "the kernel on PCs with UEFI", _file(Path("/usr/share/OVMF"))),
+    ("grub-common", "disc images of the kernel", _program("grub-mkrescue")),
+    ("xorriso", "disc images of the kernel", _program("xorriso")),
+    ("mtools", "disc images of the kernel", _program("mformat")),
+    ("grub-pc-bin", "disc images for a BIOS", _file(Path("/usr/lib/grub/i386-pc"))),
+    ("grub-efi-amd64-bin", "disc images for UEFI", _file(Path("/usr/lib/grub/x86_64-efi"))),
 )
 """(Debian package, what for, whether it is there)."""
 

@@ -47,13 +47,7 @@ class Emitter:
         self.assembly: list[Assembly] = []
         for function in program.bodies:
             self.function_names[function] = self._function_name(function)
-        shared: dict[str, Type] = {}  # Several modules may name the same external memory.
         for variable in program.variables:
-            if variable.external and variable.symbol and not native:
-                if shared.setdefault(variable.symbol, variable.type) is variable.type:
-                    known = variable.symbol in self.variable_names.values()
-                    self.variable_names[variable] = variable.symbol if known else self.types.claim(variable.symbol)
-                    continue
             name = identifier(f"{variable.module}__{variable.name}".replace(".", "_"))
             if variable.symbol is None or native:
                 self.variable_names[variable] = self.types.unique(name)

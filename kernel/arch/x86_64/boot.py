@@ -2,7 +2,7 @@
 
 from typing import Never
 
-from kernel.arch.x86_64 import console, cpu, descriptors, interrupts, limine, multiboot2, paging, pvh, timer
+from kernel.arch.x86_64 import console, cpu, descriptors, interrupts, limine, multiboot2, paging, power, pvh, timer
 from kernel.arch.x86_64.acpi import REASONS as ACPI_REASONS
 from kernel.arch.x86_64.acpi import AcpiError, read_acpi
 from kernel.arch.x86_64.boot_error import BootError, reason_texts
@@ -20,11 +20,11 @@ acpi_texts = constant(Array[Str, len(ACPI_REASONS)], [ACPI_REASONS[e] for e in A
 
 @fn
 def refuse(reason: Str) -> Never:
-    """What the loader or the firmware says is of no use: says why, and stays."""
+    """What the loader or the firmware says is of no use: says why, and ends."""
     put("\nboot stopped: ")
     put(reason)
     put("\n")
-    cpu.halt()
+    power.power_off(1)
 
 
 @fn
