@@ -27,7 +27,7 @@ def works(machine: Machine, boot: str, *, mib: int = 128, seconds: float = 60) -
     banner = banner[banner.index("\nSplax\n") :]
     assert re.search(r"cpu +QEMU TCG CPU version \S+, 1 in all, started on 0\n", banner)
     memory = re.search(r"memory +(\d+) KiB, (\d+) KiB free, kernel at 0x[0-9a-f]+000\n", banner)
-    assert memory and (mib - 6) << 10 < int(memory[1]) < mib << 10 and int(memory[2]) < int(memory[1])
+    assert memory and (mib - 10) << 10 < int(memory[1]) < mib << 10 and int(memory[2]) < int(memory[1])
     hertz = re.search(r"timer +(\d+) Hz\n", banner)
     assert hertz and 100_000_000 < int(hertz[1]) < 10_000_000_000
     assert re.search(r"interrupts +APIC\n", banner)
