@@ -131,6 +131,7 @@ class Program:
     segment_count: usize
     relocations: u64  # offset in the file
     relocation_count: u64
+    stack_bytes: u64  # what it says that its stack needs; 0 when it says nothing
     movable: bool
 
 
@@ -273,6 +274,7 @@ def read(file: View[u8], machine: u16, program: Ptr[Program]) -> ElfError:
     program.segment_count = 0
     program.end = 0
     program.relocation_count = 0
+    program.stack_bytes = 0
     error = check_header(file, machine)
     if error != ElfError.NONE:
         return error
@@ -287,8 +289,10 @@ def read(file: View[u8], machine: u16, program: Ptr[Program]) -> ElfError:
             return ElfError.NEEDS_LINKER
         if kind == PT_TLS:
             return ElfError.THREAD_LOCAL
-        if kind == PT_GNU_STACK and u32_at(file, header + PROGRAM.flags) & PF_X != 0:
-            return ElfError.WRITABLE_CODE
+        if kind == PT_GNU_STACK:
+            program.stack_bytes = u64_at(file, header + PROGRAM.memsz)
+            if u32_at(file, header + PROGRAM.flags) & PF_X != 0:
+                return ElfError.WRITABLE_CODE
         if kind == PT_LOAD:
             error = add_segment(file, header, program)
             if error != ElfError.NONE:

@@ -1,0 +1,87 @@
+"""Builds user programs: from Kernel Python, or C, to an ELF file that the loader takes.
+
+    elf = build_program(main, "riscv64")
+
+`main(argument: u64) -> u64` is where the program begins; its result is the exit status. A panic ends the program with
+PANIC_STATUS and the line. Code, constants and data lie on pages of their own. The stack that a program needs was
+computed by the compiler; the file says so in its PT_GNU_STACK header: the loader gives what is needed, nobody guesses.
+"""
+
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Never
+
+from kernel.arch.aarch64 import user as aarch64
+from kernel.arch.riscv64 import user as riscv64
+from kernel.arch.x86_64 import user as x86_64
+from kernel.lang import *
+from kernel.lang import build as compiler
+from kernel.lang import stack
+from kernel.lang.declare import Function
+from kernel.user import calls
+from kernel.user.header import header
+
+ARCHITECTURES: dict[str, ModuleType] = {"riscv64": riscv64, "x86_64": x86_64, "aarch64": aarch64}
+LINKED_AT = 0x1_0000
+PANIC_STATUS = 1 << 32
+"""Exit status of a program that panicked; the line is in the low bits."""
+STACK_SLACK = 256
+"""Bytes of stack for what is not compiled: the first call, the pushes around a system call."""
+C_STACK_BYTES = 16 << 10
+C_FLAGS = ("-O2", "-ffreestanding", "-fno-stack-protector", "-fno-pic", "-ffunction-sections", "-fdata-sections")
+C_FLAGS += ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-sanitize=all", "-Wall", "-Wextra")
+
+
+@fn(symbol="kernel_panic")
+def panicked(site: Ptr[PanicSite], left: u64, right: u64) -> Never:
+    """A check in the program failed: ends it. The line is all that fits into a status."""
+    _ = left
+    _ = right
+    calls.exit(PANIC_STATUS | u64(site.line))
+
+
+def starter(main: Function) -> Function:
+    """What the first instructions call."""
+
+    @fn(symbol="program_start", entry=True)
+    def program_start(argument: u64) -> Never:
+        calls.exit(main(argument))
+
+    return program_start
+
+
+def link(objects: list[Path], arch: str, stack_bytes: int, symbols: bool) -> bytes:
+    """Links a program; lld's own layout has every segment on pages of its own."""
+    flags = [f"--image-base={LINKED_AT:#x}", "-z", "separate-code", "-z", "max-page-size=4096", "-z", "norelro"]
+    flags += ["-z", f"stack-size={stack_bytes}", "--no-eh-frame-hdr", "-e", "_start"]
+    flags += [] if symbols else ["--strip-all"]
+    start = compiler.compile_assembly(ARCHITECTURES[arch].START, arch)
+    with tempfile.TemporaryDirectory() as directory:
+        target = Path(directory, "program.elf")
+        compiler.link([start, *objects], arch, target, flags)
+        return target.read_bytes()
+
+
+def check_architecture(arch: str) -> None:
+    """Raises ValueError for one that is not there."""
+    if arch not in ARCHITECTURES:
+        raise ValueError(f"unknown architecture {arch!r}: use one of {', '.join(ARCHITECTURES)}")
+
+
+def build_program(main: Function, arch: str, *, symbols: bool = False) -> bytes:
+    """The ELF file of a program in Kernel Python; with `symbols` (and DWARF) for debuggers."""
+    check_architecture(arch)
+    roots = [starter(main), panicked]
+    made = compiler.build_object(roots, arch, optimize="-Os", defines=ARCHITECTURES[arch].MODEL_FLAGS)
+    depth = max(use.bytes for use in stack.report(made))
+    return link([made.path], arch, depth + STACK_SLACK, symbols)
+
+
+def build_c_program(source: str, arch: str, *, stack_bytes: int = C_STACK_BYTES, symbols: bool = False) -> bytes:
+    """The ELF file of a program in C, which includes "splax.h" and defines `splax_main`."""
+    check_architecture(arch)
+    flags = [*compiler.target(arch).flags, *C_FLAGS, *ARCHITECTURES[arch].MODEL_FLAGS]
+    text = source.replace('#include "splax.h"', "#define SPLAX_PROGRAM\n" + header(), 1)
+    memory = compiler.compile_c('#include "runtime_memory.h"\n', flags, ".o")  # memcpy and the like
+    return link([compiler.compile_c(text, flags, ".o"), memory], arch, stack_bytes, symbols)
