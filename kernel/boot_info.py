@@ -114,6 +114,8 @@ class BootInfo:
     controller_base: u64  # PLIC, GIC distributor, I/O APIC
     controller_bytes: u64
     controller_base_2: u64  # GIC CPU interface or redistributors, local APIC
+    controller_bytes_2: u64
+    timer_interrupt: u32
     controller_context: u32  # PLIC: this hart's context of supervisor mode
 
 

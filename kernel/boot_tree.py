@@ -124,7 +124,9 @@ def read_cpus(blob: View[u8], info: Ptr[BootInfo]) -> None:
     cpus = devicetree.find_child(blob, here, 0, 1, "cpus")
     if cpus == NO_NODE:
         return
-    info.timer_hz = u64(devicetree.property_word(blob, here, cpus, "timebase-frequency", 0))
+    hz = u64(devicetree.property_word(blob, here, cpus, "timebase-frequency", 0))
+    if hz != 0:
+        info.timer_hz = hz
     node = devicetree.find_child(blob, here, cpus, cpus, "cpu")
     while bounded(node != NO_NODE, MAX_NODES):
         if devicetree.is_enabled(blob, here, node):

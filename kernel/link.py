@@ -29,6 +29,7 @@ class Linker:
     head       linker script: output sections in front of the image (addresses of their own, e.g. 32-bit boot code)
     phdrs      linker script: program headers of `head`, and notes
     entry      symbol at which ELF loaders enter
+    tail       linker script: more symbols, behind all sections
     """
 
     virtual: int
@@ -37,6 +38,7 @@ class Linker:
     head: str = ""
     phdrs: str = ""
     entry: str = "_start"
+    tail: str = ""
 
 
 def script(linker: Linker) -> str:
@@ -85,6 +87,9 @@ SECTIONS {{
         panic_stack_top = .;
         image_end = .;
     }} :data
-    /DISCARD/ : {{ *(.comment .note.GNU-stack .eh_frame .stack_sizes) }}
+    image_bytes = image_end - image_start;
+    file_bytes = data_end - image_start;
+    text_bytes = text_end - image_start;
+{linker.tail}    /DISCARD/ : {{ *(.comment .note.GNU-stack .eh_frame .stack_sizes) }}
 }}
 """

@@ -69,4 +69,7 @@ def __getattr__(name: str) -> ModuleType:
     if name not in MODULES:
         raise AttributeError(f"kernel.arch has no module {name!r}: it has {', '.join(MODULES)}")
     _used = True
-    return importlib.import_module(f"kernel.arch.{selected}.{name}")
+    try:
+        return importlib.import_module(f"kernel.arch.{selected}.{name}")
+    except AttributeError as error:  # which `from kernel.arch import ...` would swallow
+        raise RuntimeError(f"kernel.arch.{selected}.{name}: {error}") from error

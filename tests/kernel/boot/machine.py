@@ -21,7 +21,7 @@ PACKAGES = {
 class Machine:
     """One run. Skips the test when the program is missing, naming the Debian package."""
 
-    def __init__(self, command: Sequence[str]):
+    def __init__(self, command: Sequence[str]) -> None:
         if shutil.which(command[0]) is None:
             pytest.skip(f"{command[0]} is missing: install {PACKAGES.get(command[0], command[0])}")
         self.command = list(command)

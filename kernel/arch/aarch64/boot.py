@@ -1,0 +1,68 @@
+"""From the first instructions in the linked address space to `kernel_main`: what the loader said becomes BootInfo."""
+
+from typing import Never
+
+from kernel import boot_stop, boot_tree, devicetree
+from kernel.arch.aarch64 import console, cpu, efi, efi_facts, interrupts, paging, power, timer
+from kernel.boot_info import BootInfo, Protocol, RegionKind, mark_region
+from kernel.devicetree import TreeError
+from kernel.lang import *
+from kernel.linked import image_end
+from kernel.main import kernel_main
+
+HEADER_BYTES = 40
+
+boot_info = variable(BootInfo)
+
+
+@fn(symbol="kernel_start", stack=12 << 10)
+def start(device_tree: u64, image: u64) -> Never:
+    """Called by `entry` on the boot CPU: the physical addresses of the device tree (or 0) and of the image."""
+    info = ptr(boot_info)
+    info.protocol = Protocol.LINUX_IMAGE if efi.handoff.map == 0 else Protocol.UEFI
+    info.hart = cpu.affinity() & 0xFF_FFFF
+    info.device_tree = device_tree
+    info.kernel_base = image
+    paging.kernel_physical = image
+    info.kernel_end = paging.physical(address_of(ptr(image_end)))
+    info.timer_hz = cpu.counter_hz()
+    if efi.handoff.map != 0:
+        if not efi_facts.read(info):
+            stop(TreeError.TOO_MANY_REGIONS)
+    error = read_tree(info)
+    if error != TreeError.NONE:
+        stop(error)
+    if not mark_region(info, info.kernel_base, info.kernel_end, RegionKind.KERNEL):
+        stop(TreeError.TOO_MANY_REGIONS)
+    paging.initialize(info)
+    console.initialize(info)
+    interrupts.initialize(info)
+    timer.initialize(info)
+    interrupts.connect_console(info)
+    kernel_main(info)
+
+
+@fn
+def stop(error: TreeError) -> Never:
+    """Says why, on the one console that may be there."""
+    console.last_resort()
+    boot_stop.bad_tree(error)
+
+
+@fn
+def read_tree(info: Ptr[BootInfo]) -> TreeError:
+    """The device tree."""
+    if info.device_tree == 0 or info.device_tree % 8 != 0:
+        return TreeError.BAD_MAGIC
+    if not paging.reach(info.device_tree, devicetree.MAX_BYTES):
+        return TreeError.BAD_MAGIC
+    total = devicetree.total_bytes(paging.bytes_at(info.device_tree, HEADER_BYTES))
+    info.device_tree_bytes = u64(total)
+    blob = paging.bytes_at(info.device_tree, max(usize(total), HEADER_BYTES))
+    error = boot_tree.read(blob, info)
+    if error != TreeError.NONE:
+        return error
+    power.find(blob)
+    console.find(blob, info)
+    interrupts.find(blob, info)
+    return TreeError.NONE

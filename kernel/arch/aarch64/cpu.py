@@ -1,0 +1,99 @@
+"""Instructions of the CPU that the rest of the kernel needs by name."""
+
+from typing import Never
+
+from kernel.lang import *
+from kernel.linked import panic_stack_top, stack_bottom
+
+
+@assembly("aarch64", "wfi", clobbers=["memory"])
+def wait_for_interrupt() -> None:
+    """Sleeps until an interrupt is pending, masked or not."""
+
+
+@assembly("aarch64", "msr daifclr, #2", clobbers=["memory"])
+def enable_interrupts() -> None:
+    """Unmasks IRQ."""
+
+
+@assembly("aarch64", "msr daifset, #2", clobbers=["memory"])
+def disable_interrupts() -> None:
+    """Masks IRQ."""
+
+
+@assembly("aarch64", "isb\nmrs {result}, cntvct_el0", clobbers=["memory"])
+def read_time() -> u64:
+    """The virtual counter."""
+    return 0
+
+
+@assembly("aarch64", "mrs {result}, cntfrq_el0")
+def counter_hz() -> u64:
+    """The frequency that the firmware says the counter has."""
+    return 0
+
+
+@assembly("aarch64", "mrs {result}, mpidr_el1")
+def affinity() -> u64:
+    """Which CPU this is."""
+    return 0
+
+
+@assembly("aarch64", "mrs {result}, midr_el1")
+def identity() -> u64:
+    """Implementer, variant, architecture, part number, revision."""
+    return 0
+
+
+@assembly("aarch64", "mrs {result}, id_aa64isar0_el1")
+def instruction_set() -> u64:
+    """ID_AA64ISAR0_EL1: which optional instructions there are."""
+    return 0
+
+
+@assembly("aarch64", "ldr xzr, [{address}]", clobbers=["memory"])
+def load_from(address: u64) -> None:
+    """Reads memory: faults where none is mapped."""
+
+
+@assembly("aarch64", "1: str xzr, [sp, #-256]!\nb 1b", clobbers=["memory"])
+def overflow_stack() -> Never:
+    """Pushes until the stack ends."""
+
+
+@assembly("aarch64", "adrp x9, image_start\nstr wzr, [x9]", clobbers=["memory", "x9"])
+def write_text() -> None:
+    """Writes to the kernel's own instructions, which must fault."""
+
+
+@assembly("aarch64", "adrp x9, bss_start\nblr x9", clobbers=["memory", "x9", "x30"])
+def run_data() -> None:
+    """Jumps into the kernel's data, which must fault."""
+
+
+@fn
+def is_frame(frame: u64) -> bool:
+    """Whether it can be a frame pointer: aligned, and on a kernel stack."""
+    low = u64(address_of(ptr(stack_bottom)))
+    high = u64(address_of(ptr(panic_stack_top)))
+    return frame % 8 == 0 and low <= frame and frame + 16 <= high
+
+
+@fn
+def frame_return(frame: u64) -> u64:
+    """The return address that the function with this frame keeps (AAPCS64 6.4.6: fp + 8)."""
+    return pointer_at(usize(frame + 8), u64).value
+
+
+@fn
+def frame_link(frame: u64) -> u64:
+    """The frame pointer of its caller (AAPCS64 6.4.6)."""
+    return pointer_at(usize(frame), u64).value
+
+
+@fn
+def halt() -> Never:
+    """Stops this CPU for good."""
+    disable_interrupts()
+    while True:
+        wait_for_interrupt()

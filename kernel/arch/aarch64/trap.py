@@ -1,0 +1,252 @@
+"""Exception entry and return: every register saved and restored from the struct's own layout.
+
+SP_EL1 points to the current thread's TrapFrame while user code runs, and is the kernel stack while the kernel runs. So
+
+- an exception from user code saves straight into the thread's frame and takes the (then empty) kernel stack;
+- one from the kernel (an interrupt while it waits, or a fault) saves into a frame on the stack it interrupted, unless
+  that stack has no room: then the frame goes to the panic stack, and the fault is reported as the overflow it is.
+
+While the kernel runs, TPIDR_EL1 and SP_EL0 (whose user value is in the frame) belong to this entry.
+"""
+
+from enum import IntEnum
+from typing import Never
+
+from kernel import fault
+from kernel.arch.aarch64 import interrupts
+from kernel.lang import *
+from kernel.printing import put
+
+
+@enum(u64)
+class Kind(IntEnum):
+    """Which vector it was (DDI 0487 D1.3.1)."""
+
+    SYNCHRONOUS = 0
+    IRQ = 1
+    FIQ = 2
+    SERROR = 3
+
+
+@struct
+class TrapFrame:
+    """What a CPU is, apart from memory: x0..x30, sp, where it was, its status, and why it stopped."""
+
+    x: Array[u64, 31]
+    sp: u64
+    elr: u64
+    spsr: u64
+    esr: u64
+    far: u64
+    kind: u64
+    spare: u64  # a multiple of 16 bytes
+
+
+_AT = {name: field.offset for name, field in TrapFrame.fields.items()}
+_SIZE = TrapFrame.size
+_ROOM = _SIZE + 512  # a kernel stack with less than this left has overflowed
+
+
+def _pairs(instruction: str, base: str, first: int) -> str:
+    """stp or ldp of x<first>..x29, and x30."""
+    lines = [f"    {instruction}p x{n}, x{n + 1}, [{base}, #{_AT['x'] + 8 * n}]" for n in range(first, 30, 2)]
+    return "\n".join([*lines, f"    {instruction}r x30, [{base}, #{_AT['x'] + 240}]"])
+
+
+_SAVE_STATE = f"""
+    mrs x2, elr_el1
+    mrs x3, spsr_el1
+    mrs x4, esr_el1
+    mrs x5, far_el1
+    stp x2, x3, [sp, #{_AT["elr"]}]
+    stp x4, x5, [sp, #{_AT["esr"]}]
+    str x1, [sp, #{_AT["kind"]}]
+    mov x0, sp
+"""
+
+
+def _vector(target: str, kind: Kind) -> str:
+    return f"    .balign 128\n    b {target}_{kind.name.lower()}\n"
+
+
+def _vectors() -> str:
+    groups = ("no_stack", "from_kernel", "from_user", "from_user")
+    return "".join(_vector(group, kind) for group in groups for kind in Kind)
+
+
+def _entries() -> str:
+    text = []
+    for kind in Kind:
+        name = kind.name.lower()
+        text.append(f"""
+from_user_{name}:
+{_pairs("st", "sp", 0)}
+    mov x1, #{kind.value}
+    b from_user
+from_kernel_{name}:
+    msr tpidr_el1, x0
+    msr sp_el0, x1
+    mov x0, sp
+    adrp x1, stack_bottom
+    add x1, x1, #{_ROOM}
+    cmp x0, x1
+    b.lo overflow
+    adrp x1, stack_top
+    cmp x0, x1
+    b.hi overflow
+    sub sp, sp, #{_SIZE}
+    str x0, [sp, #{_AT["sp"]}]
+    mrs x0, tpidr_el1
+    mrs x1, sp_el0
+{_pairs("st", "sp", 0)}
+    mov x1, #{kind.value}
+    b from_kernel
+no_stack_{name}:
+    msr tpidr_el1, x0
+    msr sp_el0, x1
+    mov x0, sp
+    b overflow
+""")
+    return "".join(text)
+
+
+ASSEMBLY = f"""
+    .section .text.entry, "ax"
+    .balign 2048
+    .globl trap_vectors
+trap_vectors:
+{_vectors()}
+    .balign 128
+{_entries()}
+from_user:
+    mrs x6, sp_el0
+    str x6, [sp, #{_AT["sp"]}]
+{_SAVE_STATE}
+    adrp x2, stack_top
+    mov sp, x2
+    mov x29, #0
+    bl trap_from_user
+
+    # resume(frame): goes back to what the frame holds; to user code with SP_EL1 set for the next exception.
+    .globl trap_resume
+trap_resume:
+    ldp x2, x3, [x0, #{_AT["elr"]}]
+    ldr x1, [x0, #{_AT["sp"]}]
+    msr elr_el1, x2
+    msr spsr_el1, x3
+    tst x3, #0xc                // SPSR.M[3:2]: the exception level
+    b.ne 1f
+    msr sp_el0, x1
+    mov x1, x0
+1:  mov sp, x1
+{_pairs("ld", "x0", 2)}
+    ldp x0, x1, [x0, #{_AT["x"]}]
+    eret
+
+from_kernel:
+{_SAVE_STATE}
+    mov x19, sp
+    bl trap_from_kernel
+    mov x0, x19
+    b trap_resume
+
+overflow:
+    adrp x1, panic_stack_top
+    sub x1, x1, #{_SIZE}
+    mov sp, x1
+    str x0, [sp, #{_AT["sp"]}]
+    mrs x0, tpidr_el1
+    mrs x1, sp_el0
+{_pairs("st", "sp", 0)}
+    mov x1, #0
+{_SAVE_STATE}
+    bl trap_overflow
+1:  wfi
+    b 1b
+
+    # What failed checks call: (site, left, right), and from where, on the panic stack.
+    .globl kernel_panic
+kernel_panic:
+    mov x3, x30
+    mov x4, x29
+    adrp x5, panic_stack_top
+    mov sp, x5
+    b kernel_panic_stacked
+"""
+
+
+@fn(symbol="trap_from_user", entry=True)
+def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
+    """An exception of user code; gives the frame to go on with."""
+    panic("an exception from EL0, and there is no user mode yet")
+
+
+@fn(symbol="trap_from_kernel", entry=True)
+def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
+    """An interrupt while the kernel waited, or a fault of the kernel's own."""
+    if frame.kind == Kind.IRQ.value:
+        interrupts.dispatch()
+    else:
+        kernel_fault(frame, "fault in the kernel")
+
+
+@fn(symbol="trap_overflow", entry=True)
+def trap_overflow(frame: Ptr[TrapFrame]) -> None:
+    """The kernel stack has no room for a frame: it has overflowed into the guard page, or sp is wild."""
+    kernel_fault(frame, "kernel stack overflow")
+
+
+@fn
+def kernel_fault(frame: Ptr[TrapFrame], what: Str) -> Never:
+    """The panic of an exception that the kernel must not have."""
+    fault.begin(what)
+    fault.value("esr", frame.esr)
+    put_class(frame.esr)
+    fault.value("far", frame.far)
+    fault.value("elr", frame.elr)
+    fault.value("sp", frame.sp)
+    fault.finish(frame.elr, frame.x[29])
+
+
+@fn
+def put_class(esr: u64) -> None:
+    """What ESR_EL1 says, in words (DDI 0487 D17.2.37): EC is bits 31..26, DFSC and IFSC bits 5..0, WnR bit 6."""
+    put("  ")
+    kind = esr >> 26 & 63
+    if kind == 0x25 or kind == 0x24:
+        put("write" if esr >> 6 & 1 != 0 else "read")
+        put_status(esr & 63)
+    elif kind == 0x21 or kind == 0x20:
+        put("instruction fetch")
+        put_status(esr & 63)
+    elif kind == 0:
+        put("unknown instruction")
+    elif kind == 0x26 or kind == 0x22:
+        put("sp or pc misaligned")
+    elif kind == 0x3C:
+        put("breakpoint instruction")
+    elif kind == 0x2F:
+        put("SError")
+    else:
+        put("another exception class")
+    put("\n")
+
+
+@fn
+def put_status(status: u64) -> None:
+    """A fault status code, without its level."""
+    if status >> 2 == 1:
+        put(", translation fault")
+    elif status >> 2 == 2:
+        put(", access flag fault")
+    elif status >> 2 == 3:
+        put(", permission fault")
+    elif status == 0x21:
+        put(", alignment fault")
+    elif status == 0x10:
+        put(", external abort")
+    else:
+        put(", another fault")
+
+
+ROOTS = [trap_from_user, trap_from_kernel, trap_overflow]

@@ -1,0 +1,84 @@
+"""aarch64: QEMU's virt machine, by `-kernel` (the Image header) and from UEFI (the same file as an EFI application)."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kernel import image
+
+from .machine import Machine
+
+QEMU = "qemu-system-aarch64 -display none -monitor none -nodefaults -serial stdio -no-reboot".split()
+FIRMWARE = Path("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")
+
+
+def machine(*more: str, kind: str = "virt", cpu: str = "cortex-a57") -> Machine:
+    return Machine([*QEMU, "-M", kind, "-cpu", cpu, *more, "-kernel", str(image.build("aarch64").path)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "controller"), [("virt", "GICv2"), ("virt,gic-version=3", "GICv3"), ("virt,virtualization=on", "GICv2")]
+)
+def test_the_banner_says_what_this_machine_is_and_the_timer_ticks(kind: str, controller: str):
+    with machine("-m", "192", "-smp", "2", "-append", "one two=3", kind=kind) as m:
+        banner = m.expect("\n> ")
+        assert "cpu         arm,cortex-a57, 2 in all, started on 0\n" in banner
+        assert re.search(r"memory +192 MiB, \d+ KiB free, kernel at 0x40200000\n", banner)
+        assert re.search(r"timer +62500000 Hz\n", banner)
+        assert re.search(rf"interrupts +{controller}\n", banner)
+        assert re.search(r"boot +Linux Image\n", banner)
+        assert re.search(r"console +PL011 at 0x9000000, interrupt 33\n", banner)
+        assert re.search(r"arguments +one two=3\n", banner)
+        m.send("interrupts\r")
+        found = re.search(r"timer +(\d+)\n +devices +(\d+)", m.expect("\n> "))
+        assert found and int(found[2]) > 0
+        assert m.ticks() > int(found[1])
+        m.send("poweroff\r")
+        assert m.wait() == 0
+
+
+def test_the_image_is_an_efi_application_too():
+    if not FIRMWARE.exists():
+        pytest.skip(f"{FIRMWARE} is missing: install qemu-efi-aarch64")
+    with machine("-m", "256", "-bios", str(FIRMWARE), "-append", "one two=3", kind="virt,acpi=off") as m:
+        m.expect("\nSplax\n", seconds=60)
+        banner = m.expect("\n> ")
+        assert re.search(r"memory +2\d\d\d\d\d KiB, 2\d\d\d\d\d KiB free, kernel at 0x\w+00000\n", banner)
+        assert re.search(r"boot +UEFI, \w+", banner)
+        assert re.search(r"arguments +one two=3\n", banner)
+        m.send("memory\r")
+        assert " reserved\n" in m.expect("\n> ")  # the firmware's run-time services
+        assert m.ticks() > 0
+        m.send("poweroff\r")
+        assert m.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        ("panic", ["panic: index out of bounds", "values 1005, 128", "kernel_monitor__fail+", "kernel_start+"]),
+        ("fault", ["fault in the kernel", "read, translation fault", "far 0x8\n", "kernel_monitor__", "kernel_start+"]),
+        ("overflow", ["kernel stack overflow", "write, translation fault", "kernel_monitor__", "kernel_start+"]),
+        ("write-text", ["fault in the kernel", "write, permission fault", "kernel_monitor__", "kernel_start+"]),
+        ("run-data", ["fault in the kernel", "instruction fetch, permission fault"]),
+    ],
+)
+def test_what_the_kernel_must_not_do_is_a_panic_with_a_backtrace(command: str, wanted: list[str]):
+    with machine() as m:
+        m.expect("\n> ")
+        m.send(command + "\r")
+        m.wait()
+        for text in wanted:
+            m.expect(text, seconds=0.1)
+
+
+def test_reboot_starts_the_kernel_again():
+    with machine() as m:
+        m.command.remove("-no-reboot")
+    with Machine(m.command) as m:
+        m.expect("\n> ")
+        m.send("reboot\r")
+        m.expect("rebooting")
+        m.expect("\nSplax\n")
+        m.expect("\n> ")
