@@ -1,6 +1,7 @@
-"""UEFI (specification 2.10): the image is an EFI application too. Its header, and its stub: it asks the firmware for what the kernel needs to know, leaves the boot services, and goes on where every boot goes.
+"""UEFI (specification 2.10): the image is an EFI application too. Its header, and its stub.
 
-The stub runs wherever the firmware loaded the image, without page alignment that page tables like and through the
+The stub asks the firmware for what the kernel needs to know, leaves the boot services, and goes on as every boot does.
+It runs wherever the firmware loaded the image, without page alignment that page tables like and through the
 firmware's own tables; so it is assembly, and copies the image to a multiple of IMAGE_ALIGN once the memory is its own.
 """
 
