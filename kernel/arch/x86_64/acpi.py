@@ -36,8 +36,8 @@ from kernel.arch.x86_64.acpi_tables import (
     AddressSpace,
     MadtType,
 )
-from kernel.arch.x86_64.little_endian import contains, is_at, u16_at, u32_at, u64_at
 from kernel.lang import Array, Ptr, View, bounded, copy, enum, fn, ptr, struct, trunc, u8, u16, u32, u64, w8, zero
+from kernel.little_endian import contains, is_at, u16_at, u32_at, u64_at
 
 MAX_TABLES = 64
 MAX_TABLE_BYTES = 1 << 20

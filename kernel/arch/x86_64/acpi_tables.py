@@ -2,8 +2,8 @@
 
 from enum import IntEnum
 
-from kernel.arch.x86_64.little_endian import PackedLayout
 from kernel.lang import enum
+from kernel.little_endian import PackedLayout
 
 # 5.2.3.2 Generic Address Structure.
 GAS = PackedLayout([("address_space", 1), ("bit_width", 1), ("bit_offset", 1), ("access_size", 1), ("address", 8)])

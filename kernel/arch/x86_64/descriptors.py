@@ -1,7 +1,15 @@
 """Segments, the task state segment and the interrupt descriptor table (SDM volume 3, 3.4.5, 8.7, 6.14.1)."""
 
-from kernel.arch.x86_64.instructions import load_gdt, load_idt, load_task_register
-from kernel.arch.x86_64.trap_frame import KERNEL_CODE, KERNEL_DATA, TASK, PerCpu
+from kernel.arch.x86_64.instructions import (
+    load_gdt,
+    load_idt,
+    load_task_register,
+    read_cr0,
+    read_msr,
+    write_cr0,
+    write_msr,
+)
+from kernel.arch.x86_64.trap_frame import KERNEL_CODE, KERNEL_DATA, TASK, USER_DATA, PerCpu
 from kernel.lang import *
 from kernel.linked import panic_stack_top, stack_top
 
@@ -17,6 +25,11 @@ INTERRUPT_GATE_USER = 0xEE  # The same, and INT n of user code may name it.
 PANIC_STACK = 1  # IST index for what must not use the stack that it interrupts
 ON_PANIC_STACK = (2, 8, 18)  # non-maskable interrupt, double fault, machine check
 BREAKPOINT = 3
+MSR_EFER, MSR_STAR, MSR_LSTAR, MSR_SFMASK = 0xC000_0080, 0xC000_0081, 0xC000_0082, 0xC000_0084
+MSR_GS_BASE, MSR_KERNEL_GS_BASE = 0xC000_0101, 0xC000_0102
+EFER_SCE = 1 << 0
+SYSCALL_CLEARS = 0x4_7700  # AC, NT, IOPL, DF, IF, TF
+CR0_MP, CR0_EM = 1 << 1, 1 << 2
 
 # 8.7, figure 8-11: 104 bytes; 64-bit fields at odd multiples of 4, so words of 32 bits.
 TSS_BYTES, TSS_RSP0, TSS_IST1, TSS_IO_MAP = 104, 4, 36, 102
@@ -47,6 +60,7 @@ tss = variable(Array[u32, TSS_BYTES // 4], symbol="task_state", align=16)
 idt = variable(Array[Gate, VECTORS], align=16)
 per_cpu = variable(PerCpu, symbol="per_cpu")
 trap_stubs = external(u8, "trap_stubs")
+syscall_entry = external(u8, "syscall_entry")
 
 
 @fn
@@ -88,6 +102,15 @@ def initialize() -> None:
         set_gate(vector, stubs + u64(vector) * STUB_BYTES)
     table_pointer(ptr(pointer), u64(address_of(ptr(idt))), size_of(Array[Gate, VECTORS]))
     load_idt(ptr(pointer))
+    write_msr(MSR_GS_BASE, u64(address_of(ptr(per_cpu))))
+    write_msr(MSR_KERNEL_GS_BASE, 0)
+    # SYSCALL (5.8.8): selectors, entry, and the flags that it clears: nobody's single steps, interrupts or AC come in.
+    write_msr(MSR_STAR, u64(USER_DATA - 8) << 48 | u64(KERNEL_CODE) << 32)
+    write_msr(MSR_LSTAR, u64(address_of(ptr(syscall_entry))))
+    write_msr(MSR_SFMASK, SYSCALL_CLEARS)
+    write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_SCE)
+    # No floating point: its registers are saved nowhere, so every use of them is a fault (2.5: EM, not MP).
+    write_cr0(read_cr0() & ~u64(CR0_MP) | CR0_EM)
 
 
 @fn

@@ -9,9 +9,9 @@ from enum import IntEnum
 from kernel.arch.x86_64 import memory_map
 from kernel.arch.x86_64.boot_error import BootError
 from kernel.arch.x86_64.layout import BASE
-from kernel.arch.x86_64.little_endian import PackedLayout, contains, u32_at, u64_at
 from kernel.boot_info import BootInfo, RegionKind, mark_region, set_text
 from kernel.lang import *
+from kernel.little_endian import PackedLayout, contains, u32_at, u64_at
 
 HEADER_MAGIC = 0xE852_50D6  # 3.1.1
 LOADER_MAGIC = 0x36D7_6289  # 3.3: EAX at entry

@@ -8,9 +8,9 @@ from enum import IntEnum
 
 from kernel.arch.x86_64 import memory_map
 from kernel.arch.x86_64.boot_error import BootError
-from kernel.arch.x86_64.little_endian import PackedLayout, contains, u32_at, u64_at
 from kernel.boot_info import BootInfo, RegionKind, mark_region, set_text
 from kernel.lang import *
+from kernel.little_endian import PackedLayout, contains, u32_at, u64_at
 
 ELFNOTE_PHYS32_ENTRY = 18  # public/elfnote.h
 START_MAGIC = 0x336E_C578

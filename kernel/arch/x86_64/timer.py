@@ -67,8 +67,8 @@ def measure_by_pit(into: Ptr[Measured]) -> None:
 
 @fn
 def scaled(counts: u64, per_second: u64, of: u64) -> u64:
-    """counts * per_second / of, without overflow for runs of milliseconds."""
-    return counts * (per_second // 100) // of * 100
+    """counts * per_second / of, rounded down; without overflow while `of` is counted in a fraction of a second."""
+    return counts // of * per_second + counts % of * per_second // of
 
 
 @fn

@@ -4,31 +4,33 @@ A thread's TrapFrame lies in the thread. The CPU itself pushes the last five wor
 frame's end), the entry code the rest: entering the kernel copies nothing, and one kernel stack a CPU is enough.
 """
 
+from kernel.abi import REGISTERS as CALL_REGISTERS
 from kernel.lang import struct, u64
 
 
 @struct
 class TrapFrame:
-    """General registers, then what the CPU pushed (SDM volume 3, figure 6-9). A multiple of 16 bytes, as RSP0 must be.
+    """General registers, those of a system call first (kernel/core/objects.py's Frame), then what the CPU pushed (SDM
+    volume 3, figure 6-9). A multiple of 16 bytes, as RSP0 must be.
 
     `vector` is the interrupt vector, or SYSCALL_VECTOR; `error` the CPU's error code, or 0.
     """
 
     rax: u64
-    rbx: u64
-    rcx: u64
-    rdx: u64
-    rsi: u64
     rdi: u64
-    rbp: u64
+    rsi: u64
+    rdx: u64
+    r10: u64
     r8: u64
     r9: u64
-    r10: u64
-    r11: u64
     r12: u64
     r13: u64
     r14: u64
     r15: u64
+    rbx: u64
+    rbp: u64
+    rcx: u64
+    r11: u64
     vector: u64
     error: u64
     rip: u64
@@ -38,7 +40,9 @@ class TrapFrame:
     ss: u64
 
 
-GENERAL = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
+GENERAL = tuple(TrapFrame.fields)[:15]  # type: ignore[attr-defined]
+"""The general registers but RSP, which the CPU itself saves."""
+assert GENERAL[:13] == CALL_REGISTERS["x86_64"]
 
 
 @struct

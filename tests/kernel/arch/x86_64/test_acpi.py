@@ -122,7 +122,7 @@ def test_no_io_apic_stops():
     assert read(image, at)[0] == AcpiError.NO_IO_APIC
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.integers(0x400, 0x3100), st.integers(0, 255)), min_size=1, max_size=8), st.booleans())
 def test_damaged_tables_never_panic(changes, refix):
     image, at = tables.machine()

@@ -106,7 +106,7 @@ def test_a_contradiction_is_refused_with_its_reason(memory, at, wanted):
     assert read(memory, at)[0] == wanted
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     st.lists(st.tuples(st.integers(AT, AT + 400), st.binary(min_size=1, max_size=8)), max_size=6), st.integers(0, 800)
 )

@@ -78,7 +78,7 @@ def test_a_command_line_without_an_end_is_cut():
     assert error == BootError.NONE and info.command_line.length == 256
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.integers(AT, MAP + 100), st.binary(min_size=1, max_size=8)), max_size=6))
 def test_a_damaged_start_info_never_panics(changes):
     image = bytearray(memory())
