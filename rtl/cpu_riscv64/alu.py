@@ -1,4 +1,4 @@
-"""The integer unit of stage X: one adder, one rotator, one counter, one logic block, one OR at the end.
+"""The integer units: one adder, one rotator, one counter, one logic block, one OR at the end.
 
     A --(word doubled)--> rotate left 0..3 --+--(low bits cleared)--> adder/subtracter --+--> compare --> condition
                                              +--> rotate left by 4n --> mask ------------+
@@ -12,6 +12,8 @@ minimum or maximum is a logic operation chosen by the comparison. A block that i
 
 Written with 64-bit operations and small tables of masks rather than single bits: those are what a simulator compiles
 well. The carry out of the subtraction is recovered from the sign bits; a 65th bit would double the simulator's work.
+
+The reduced unit, for stage M, has the adder with its comparison and the logic block: what most often follows a load.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
@@ -48,8 +50,18 @@ def population_count(m: Module, bits: Value) -> Value:
     return (augend + addend)[: len(bits).bit_length()]
 
 
+def reduced_has(op) -> Value:
+    """Whether the reduced unit has the operation: groups 0 and 1 of `AluOp`, the adder's and the logic's."""
+    return ~Value.cast(op)[5]
+
+
 class Alu(wiring.Component):
     """Integer operations of RV64I, Zba, Zbb and Zbs. Combinational.
+
+    Parameters
+    ----------
+    reduced : bool
+        Leave out rotator, counts and bytes: `result` is defined where `reduced_has(op)`, as `condition` always is.
 
     Members
     -------
@@ -73,6 +85,10 @@ class Alu(wiring.Component):
     result: Out(64)
     condition: Out(1)
 
+    def __init__(self, *, reduced: bool = False):
+        self.reduced = reduced
+        super().__init__()
+
     @staticmethod
     def _table(m: Module, name: str, rows: list[int], index: Value) -> Value:
         """A mask looked up by its number: a load to a simulator, one or two LUTs a bit to synthesis."""
@@ -86,10 +102,12 @@ class Alu(wiring.Component):
         a, b, word = self.a, self.b, self.word
         op = Value.cast(self.op)
 
-        adding, logical, rotating = op[4:6] == 0, op[4:6] == 1, op[4:6] == 2
+        if self.reduced:
+            adding, logical, rotating, minmax, other = ~op[4], op[4], C(0, 1), C(0, 1), C(0, 1)
+        else:
+            adding, logical, rotating = op[4:6] == 0, op[4:6] == 1, op[4:6] == 2
+            minmax, other = op[4:6].all() & op[3], op[4:6].all() & ~op[3]
         subtract = op[3]
-        minmax = op[4:6].all() & op[3]
-        other = op[4:6].all() & ~op[3]
 
         # --- distance of the rotation, to the left
         left, arithmetic, unmasked, special = op[0], op[1], op[2], op[3]
@@ -97,42 +115,24 @@ class Alu(wiring.Component):
         amount = Signal(6)
         distance = Signal(6)
         shift_add = op[0:2] & (~subtract).replicate(2)
-        with m.If(~op[5]):
+        if self.reduced:
             m.d.comb += distance.eq(shift_add)
-        with m.Elif(rotating & (~special | bit_extract)):
-            m.d.comb += distance.eq(Mux(left, amount, -amount))
+        else:
+            with m.If(~op[5]):
+                m.d.comb += distance.eq(shift_add)
+            with m.Elif(rotating & (~special | bit_extract)):
+                m.d.comb += distance.eq(Mux(left, amount, -amount))
         m.d.comb += amount.eq(Cat(b[:5], b[5] & ~word))
 
         # --- rotate
         doubled = Signal(64)
         zero_extend = Mux(op[5], rotating & arithmetic & left, op[2] & ~subtract)
-        stages = [Signal(64, name=f"rotated_{1 << n}") for n in range(6)]
+        stages = [Signal(64, name=f"rotated_{1 << n}") for n in range(2 if self.reduced else 6)]
         m.d.comb += doubled.eq(Cat(a[:32], Mux(word, a[:32], Mux(zero_extend, 0, a[32:]))))
         for n, stage in enumerate(stages):
             before = stages[n - 1] if n else doubled
             by = 1 << n
             m.d.comb += stage.eq(Mux(distance[n], Cat(before[64 - by :], before[: 64 - by]), before))
-        rotated = stages[-1]
-
-        # --- mask: bits up to `top` stay, or to the left of a left shift
-        top = Signal(6)
-        shift_left = rotating & left & ~unmasked
-        with m.If(special):
-            # BEXT keeps bit 0, SEXT.B bits 7..0, SEXT.H and ZEXT.H bits 15..0
-            m.d.comb += top.eq(Cat((~bit_extract).replicate(3), unmasked))
-        with m.Elif(unmasked):
-            m.d.comb += top.eq(63)
-        with m.Else():
-            m.d.comb += top.eq(Mux(left, amount, Cat(~amount[:5], ~amount[5] & ~word)))
-        ones = (1 << 64) - 1
-        in_byte = [(2 << n) - 1 for n in range(8)] + [(1 << n) - 1 for n in range(8)]
-        bits = self._table(m, "mask_bits", [row * (ones // 255) for row in in_byte], Cat(top[:3], shift_left))
-        byte = self._table(m, "mask_byte", [0] * 8 + [255 << 8 * n for n in range(8)], Cat(top[3:], rotating))
-        below = self._table(m, "mask_below", [0] * 8 + [(1 << 8 * n) - 1 for n in range(8)], Cat(top[3:], rotating))
-        keep = Signal(64)
-        m.d.comb += keep.eq(((bits & byte) | below) ^ shift_left.replicate(64))
-        sign = Mux(special, Mux(unmasked, a[15], a[7]), Mux(word, a[31], a[63]))
-        fill = rotating & arithmetic & ~left & sign
 
         # --- adder, subtracter
         augend = Signal(64)
@@ -154,6 +154,7 @@ class Alu(wiring.Component):
         # --- logic: XOR, OR, AND or B; a minimum or maximum is A | 0 or B; A & 0 when not asked
         choose_a = minmax & self.condition
         choose_b = minmax & ~self.condition
+        ones = (1 << 64) - 1
         single_bits = self._table(m, "bit_in_byte", [(1 << n) * (ones // 255) for n in range(8)], b[:3])
         single_byte = self._table(
             m, "byte_of_bit", [0] * 8 + [255 << 8 * n for n in range(8)], Cat(b[3:6], logical & op[3])
@@ -175,7 +176,46 @@ class Alu(wiring.Component):
             with m.Case(3):
                 m.d.comb += logic.eq(operand)
 
-        # --- counts: halve the word six times towards the first one from the top (CLZ) or from the bottom (CTZ)
+        # --- result
+        sum_ = total & (adding & ~set_condition).replicate(64)
+        parts = sum_ | logic | (set_condition & self.condition)
+        if not self.reduced:
+            parts |= self._shifted(m, rotating, amount, stages[-1]) | self._bytes(m, other) | self._counted(m, other)
+        value = Signal(64)
+        m.d.comb += [
+            value.eq(parts),
+            self.result.eq(Cat(value[:32], Mux(word, value[31].replicate(32), value[32:]))),
+        ]
+        return m
+
+    def _shifted(self, m: Module, rotating: Value, amount: Value, rotated: Value) -> Value:
+        """The rotated word under its mask: bits up to `top` stay, or to the left of a left shift."""
+        a, word, op = self.a, self.word, Value.cast(self.op)
+        left, arithmetic, unmasked, special = op[0], op[1], op[2], op[3]
+        bit_extract = special & ~arithmetic & ~unmasked
+        top = Signal(6)
+        shift_left = rotating & left & ~unmasked
+        with m.If(special):
+            # BEXT keeps bit 0, SEXT.B bits 7..0, SEXT.H and ZEXT.H bits 15..0
+            m.d.comb += top.eq(Cat((~bit_extract).replicate(3), unmasked))
+        with m.Elif(unmasked):
+            m.d.comb += top.eq(63)
+        with m.Else():
+            m.d.comb += top.eq(Mux(left, amount, Cat(~amount[:5], ~amount[5] & ~word)))
+        ones = (1 << 64) - 1
+        in_byte = [(2 << n) - 1 for n in range(8)] + [(1 << n) - 1 for n in range(8)]
+        bits = self._table(m, "mask_bits", [row * (ones // 255) for row in in_byte], Cat(top[:3], shift_left))
+        byte = self._table(m, "mask_byte", [0] * 8 + [255 << 8 * n for n in range(8)], Cat(top[3:], rotating))
+        below = self._table(m, "mask_below", [0] * 8 + [(1 << 8 * n) - 1 for n in range(8)], Cat(top[3:], rotating))
+        keep = Signal(64)
+        m.d.comb += keep.eq(((bits & byte) | below) ^ shift_left.replicate(64))
+        sign = Mux(special, Mux(unmasked, a[15], a[7]), Mux(word, a[31], a[63]))
+        fill = rotating & arithmetic & ~left & sign
+        return (rotated & keep) | (fill.replicate(64) & ~keep)
+
+    def _counted(self, m: Module, other: Value) -> Value:
+        """Counts: halve the word six times towards the first one from the top (CLZ) or from the bottom (CTZ)."""
+        a, word, op = self.a, self.word, Value.cast(self.op)
         trailing = op[0]
         digits = []
         part: Value = a
@@ -196,9 +236,12 @@ class Alu(wiring.Component):
         position = Cat(reversed(digits))
         zeros = Mux(zero, Mux(word, 32, 64), position)
         ones_ = population_count(m, Cat(a[:32], Mux(word, 0, a[32:])))
-        counted = Mux(op[1], ones_, zeros) & (other & ~op[2]).replicate(7)
+        return Mux(op[1], ones_, zeros) & (other & ~op[2]).replicate(7)
 
-        # --- bytes
+    def _bytes(self, m: Module, other: Value) -> Value:
+        """REV8, ORC.B."""
+        a, op = self.a, Value.cast(self.op)
+        ones = (1 << 64) - 1
         reversed_bytes = Cat(a[8 * n : 8 * n + 8] for n in reversed(range(8))) & (other & op[2] & op[1]).replicate(64)
         some = [Signal(64, name=f"or_{n}") for n in range(6)]
         m.d.comb += [
@@ -208,15 +251,4 @@ class Alu(wiring.Component):
         ]
         for n, by in enumerate((1, 2, 4), start=3):
             m.d.comb += some[n].eq(some[n - 1] | Cat(C(0, by), some[n - 1][: 64 - by]))
-        or_combined = some[5]
-
-        # --- result
-        sum_ = total & (adding & ~set_condition).replicate(64)
-        shifted = (rotated & keep) | (fill.replicate(64) & ~keep)
-        small = counted | (set_condition & self.condition)
-        value = Signal(64)
-        m.d.comb += [
-            value.eq(sum_ | logic | shifted | reversed_bytes | or_combined | small),
-            self.result.eq(Cat(value[:32], Mux(word, value[31].replicate(32), value[32:]))),
-        ]
-        return m
+        return reversed_bytes | some[5]

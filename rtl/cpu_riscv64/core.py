@@ -3,36 +3,36 @@
     F  fetch.instruction
     D  expand, decode, read registers, take results that are still on their way (bypass)
     X  ALU; branches resolve; addresses go to the data cache
-    M  memory access, CSR, traps: what passes M has happened, in program order
+    M  memory access, second ALU, CSR, traps: what passes M has happened, in program order
     W  register file write
 
 D, X and M move together: while M waits, nobody moves. A redirect from X (misprediction) goes to fetch in the same
-cycle, one from M (trap, return, fence) in the next. Killing is clearing `valid`.
+cycle, one from M (trap, return, fence, misprediction) in the next. Killing is clearing `valid`. What is read and ready
+when is the table in `resources`.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import memory as lib_memory
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..bus import axi4
 from .alu import Alu
+from .branches import BranchUnit, predicted_members
 from .compressed import Expander
 from .config import CoreConfig
 from .csr import CsrFile
 from .decoder import Decoder
 from .divider import Divider
+from .exceptions import Exceptions
+from .fences import Fences
 from .fetch.buffer import FetchFault
 from .fetch.fetch import Fetch
-from .fetch.predictor import BranchKind, Target
 from .interfaces import (
     Branch,
-    Cause,
     Control,
     Memory,
     OperandA,
     OperandB,
-    Privilege,
     ProbeSignature,
     Rvfi,
     System,
@@ -43,36 +43,10 @@ from .memory.unit import MemoryUnit
 from .mmu.pmp import Pmp
 from .mmu.walker import Walker
 from .multiplier import Multiplier
-
-
-class RegisterFile(wiring.Component):
-    """32 x 64-bit registers, two combinational read ports, one write port; x0 is never written and stays 0.
-
-    Members
-    -------
-    rs1, rs2 : In(5); rs1_data, rs2_data : Out(64)
-        Read ports: the value before the write at this clock edge.
-    write : In(1), rd : In(5), rd_data : In(64)
-        Write port; the caller never writes x0.
-    """
-
-    rs1: In(5)
-    rs2: In(5)
-    rs1_data: Out(64)
-    rs2_data: Out(64)
-    write: In(1)
-    rd: In(5)
-    rd_data: In(64)
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.registers = registers = lib_memory.Memory(shape=64, depth=32, init=[])
-        write = registers.write_port()
-        m.d.comb += [write.addr.eq(self.rd), write.data.eq(self.rd_data), write.en.eq(self.write)]
-        for number, value in ((self.rs1, self.rs1_data), (self.rs2, self.rs2_data)):
-            read = registers.read_port(domain="comb")
-            m.d.comb += [read.addr.eq(number), value.eq(read.data)]
-        return m
+from .operands import Operands
+from .register_file import RegisterFile
+from .resources import result_in_m
+from .rvfi import RvfiReport
 
 
 class Core(wiring.Component):
@@ -136,10 +110,15 @@ class Core(wiring.Component):
         m.submodules.expander = expander = Expander()
         m.submodules.decoder = decoder = Decoder()
         m.submodules.registers = registers = RegisterFile()
+        m.submodules.operands = operands = Operands()
         m.submodules.alu = alu = Alu()
+        m.submodules.late_alu = late_alu = Alu(reduced=True)
+        m.submodules.branches = branches = BranchUnit(config)
         m.submodules.multiplier = multiplier = Multiplier()
         m.submodules.divider = divider = Divider()
         m.submodules.memory = memory = MemoryUnit(config)
+        m.submodules.exceptions = exceptions = Exceptions()
+        m.submodules.fences = fences = Fences()
         m.submodules.csr = csr = CsrFile(config)
         m.submodules.pmp = pmp = Pmp(config)
         m.submodules.walker = walker = Walker(config)
@@ -149,14 +128,17 @@ class Core(wiring.Component):
         connect(m, fetch.probe, memory.fetch_probe)
         connect(m, walker.memory, memory.walker_memory)
         connect(m, walker.check, pmp.check)
+        connect(m, branches.training, fetch.training)
+        connect(m, branches.repair, fetch.repair)
         instruction = fetch.instruction
+        predicted = predicted_members(config)
 
         # -- movement
         d_fire = Signal()  # D's instruction enters X
         x_fire = Signal()  # X's instruction enters M
+        x_blocked = Signal()  # it cannot yet
         m_waits = Signal()  # M's instruction stays
         m_flush = Signal()  # M's instruction ends with a redirect: whatever is behind it was in vain
-        x_redirect = Signal()
         m_redirect = Signal()
         m_redirect_pc = Signal(64)
 
@@ -170,30 +152,24 @@ class Core(wiring.Component):
         x_immediate = Signal(64)
         x_rs1 = Signal(64)
         x_rs2 = Signal(64)
-        x_late_rs2 = Signal()  # rs2 is the result of the instruction in M
+        x_rs1_late = Signal()  # the operand is the result of the instruction in M
+        x_rs2_late = Signal()
+        x_result_in_m = Signal()
         x_illegal = Signal()
         x_fault = Signal(FetchFault)
         x_fault_in_second_half = Signal()
         x_torn = Signal()
-        x_taken = Signal()
-        x_target = Signal(Target)
-        x_known = Signal()
-        x_way = Signal()
-        x_counter = Signal(2)
-        x_index = Signal(config.history_bits)
-        x_history = Signal(config.history_bits)
-        x_ras_top = Signal(range(config.ras_entries))
 
         m_valid = Signal()
         m_fresh = Signal()
         m_pc = Signal(64)
-        m_next = Signal(64)
         m_insn = Signal(32)
         m_control = Signal(Control)
         m_rs1 = Signal(64)
         m_rs2 = Signal(64)
         m_address = Signal(64)
         m_value = Signal(64)
+        m_deferred = Signal()  # the result comes from the second ALU
         m_illegal = Signal()
         m_fault = Signal(FetchFault)
         m_fault_in_second_half = Signal()
@@ -205,6 +181,8 @@ class Core(wiring.Component):
         w_value = Signal(64)
 
         # ---------------------------------------------------------------------------------------------------- D
+        bad = Signal()  # no instruction: operands do not matter
+        late = Signal()
         m.d.comb += [
             expander.raw.eq(instruction.raw),
             decoder.insn.eq(expander.insn),
@@ -212,84 +190,77 @@ class Core(wiring.Component):
             decoder.compressed_illegal.eq(expander.illegal),
             registers.rs1.eq(decoder.rs1),
             registers.rs2.eq(decoder.rs2),
-        ]
-        x_result = Signal(64)
-        x_late = Signal()  # X's result comes in M
-        m.d.comb += x_late.eq((x_control.unit != Unit.ALU) & (x_control.unit != Unit.BRANCH))
-        late_rs2 = Signal()
-        hazards = []
-        operands = []
-        for number, field, value in (
-            (decoder.rs1, decoder.control.rs1, registers.rs1_data),
-            (decoder.rs2, decoder.control.rs2, registers.rs2_data),
-        ):
-            in_x = x_valid & (x_control.rd != 0) & (x_control.rd == number)
-            in_m = m_valid & (m_control.rd != 0) & (m_control.rd == number)
-            in_w = w_valid & (w_rd == number)
-            waits = in_x & x_late & (field != 0)
-            if value is registers.rs2_data:
-                # what a store stores is not needed before M, when a load in front of it has ended
-                m.d.comb += late_rs2.eq(waits & (decoder.control.unit == Unit.MEMORY))
-                waits = waits & (decoder.control.unit != Unit.MEMORY)
-            hazards.append(waits)
-            operands.append(Mux(in_x, x_result, Mux(in_m, m_result, Mux(in_w, w_value, value))))
-        hazard = Signal()
-        d_bad = Signal()  # no instruction: operands do not matter
-        m.d.comb += [
-            d_bad.eq(instruction.fault.valid | instruction.torn | decoder.control.illegal),
-            hazard.eq((hazards[0] | hazards[1]) & ~d_bad),
-            d_fire.eq(
-                instruction.valid & ~hazard & (~x_valid | x_fire) & ~m_waits & ~x_redirect & ~m_redirect & ~m_flush
-            ),
+            operands.control.eq(decoder.control),
+            operands.rs1.eq(decoder.rs1),
+            operands.rs2.eq(decoder.rs2),
+            operands.rs1_data.eq(registers.rs1_data),
+            operands.rs2_data.eq(registers.rs2_data),
+            operands.x.valid.eq(x_valid),
+            operands.x.rd.eq(x_control.rd),
+            operands.x.value.eq(alu.result),
+            operands.x_result_in_m.eq(x_result_in_m),
+            operands.m.valid.eq(m_valid),
+            operands.m.rd.eq(m_control.rd),
+            operands.m.value.eq(m_result),
+            operands.w.valid.eq(w_valid),
+            operands.w.rd.eq(w_rd),
+            operands.w.value.eq(w_value),
+            late.eq(operands.rs1_late | operands.rs2_late),
+            bad.eq(instruction.fault.valid | instruction.torn | decoder.control.illegal),
+            # what a redirect overtakes is killed where it arrives: the redirect comes too late to stop it
+            d_fire.eq(instruction.valid & (~operands.hazard | bad) & (~x_valid | ~x_blocked) & ~m_waits),
             instruction.consume.eq(d_fire),
         ]
         m.d.sync += x_fresh.eq(d_fire)
         with m.If(d_fire):
             m.d.sync += [
-                x_valid.eq(1),
+                x_valid.eq(~branches.redirect & ~m_redirect),
                 x_pc.eq(instruction.pc),
                 x_next.eq(instruction.next_pc),
                 x_insn.eq(Mux(expander.compressed, instruction.raw[:16], instruction.raw)),
                 x_control.eq(decoder.control),
                 x_immediate.eq(decoder.immediate),
-                x_rs1.eq(operands[0]),
-                x_rs2.eq(operands[1]),
-                x_late_rs2.eq(late_rs2 & ~d_bad),
+                x_rs1.eq(operands.rs1_value),
+                x_rs2.eq(operands.rs2_value),
+                x_rs1_late.eq(operands.rs1_late & ~bad),
+                x_rs2_late.eq(operands.rs2_late & ~bad),
+                x_result_in_m.eq(result_in_m(decoder.control, late)),
                 x_illegal.eq(decoder.control.illegal),
                 x_fault.eq(instruction.fault),
                 x_fault_in_second_half.eq(instruction.fault_in_second_half),
                 x_torn.eq(instruction.torn),
-                x_taken.eq(instruction.taken),
-                x_target.eq(instruction.target),
-                x_known.eq(instruction.known),
-                x_way.eq(instruction.way),
-                x_counter.eq(instruction.counter),
-                x_index.eq(instruction.index),
-                x_history.eq(instruction.history),
-                x_ras_top.eq(instruction.ras_top),
+                *(getattr(branches.predicted, name).eq(getattr(instruction, name)) for name in predicted),
             ]
-            with m.If(d_bad):
+            with m.If(bad):
                 m.d.sync += [x_control.rd.eq(0), x_control.unit.eq(Unit.ALU), x_control.branch.eq(Branch.NONE)]
         with m.Else():
-            with m.If(x_late_rs2 & m_retires):
-                m.d.sync += [x_rs2.eq(m_result), x_late_rs2.eq(0)]
-            with m.If(x_fire | m_flush):
+            with m.If(m_retires):  # X stays where it is: what it waited for is there now
+                m.d.sync += [x_rs1_late.eq(0), x_rs2_late.eq(0)]
+                with m.If(x_rs1_late):
+                    m.d.sync += x_rs1.eq(m_result)
+                with m.If(x_rs2_late):
+                    m.d.sync += x_rs2.eq(m_result)
+            with m.If(x_fire):
                 m.d.sync += x_valid.eq(0)
 
         # ---------------------------------------------------------------------------------------------------- X
         x_is_memory = Signal()
         x_address = Signal(64)  # branch target, or memory address
-        taken = Signal()
-        wrong = Signal()
+        x_deferred = Signal()
+        x_second = Signal(64)  # second operand, for M
         length = Mux(x_control.compressed, 2, 4)
         base = Mux((x_control.branch == Branch.JALR) | (x_control.unit == Unit.MEMORY), x_rs1, x_pc)
+        takes_immediate = ((x_control.unit == Unit.ALU) & (x_control.operand_b == OperandB.IMMEDIATE)) | (
+            x_control.branch == Branch.JALR
+        )
         m.d.comb += [
             alu.op.eq(x_control.alu),
             alu.word.eq(x_control.word),
             alu.a.eq(Mux(x_control.operand_a == OperandA.PC, x_pc, x_rs1)),
             x_is_memory.eq(x_valid & (x_control.unit == Unit.MEMORY)),
             x_address.eq(base + x_immediate),
-            x_result.eq(alu.result),
+            x_deferred.eq(x_rs1_late | x_rs2_late),
+            x_second.eq(Mux(takes_immediate, x_immediate, x_rs2)),
         ]
         with m.Switch(x_control.operand_b):
             with m.Case(OperandB.RS2):
@@ -299,57 +270,20 @@ class Core(wiring.Component):
             with m.Default():
                 m.d.comb += alu.b.eq(length)
 
-        conditional = x_control.branch == Branch.CONDITIONAL
-        jump_target = Cat(Const(0, 1), x_address[1:])
         m.d.comb += [
-            taken.eq(
-                (x_control.branch == Branch.JAL) | (x_control.branch == Branch.JALR) | (conditional & alu.condition)
-            ),
-            wrong.eq((taken != x_taken) | (taken & (x_target.address()[1:] != x_address[1:]))),
-            x_redirect.eq(x_valid & x_fresh & (x_torn | (wrong & ~x_illegal & ~x_fault.valid))),
-        ]
-        # training
-        train = fetch.training
-        is_branch = x_control.branch != Branch.NONE
-        links = (x_control.rd == 1) | (x_control.rd == 5)
-        returns = (x_control.branch == Branch.JALR) & ~links & ((x_control.rs1 == 1) | (x_control.rs1 == 5))
-        teach = Signal()
-        m.d.comb += [
-            teach.eq(x_valid & x_fresh & ~x_fault.valid & ~x_illegal & (is_branch | x_known | x_torn)),
-            train.address.eq(Mux(x_torn, x_pc, Cat(x_pc[0], x_next[1:] - 1))),
-            train.counter_index.eq(x_index),
-            train.entry_known.eq(x_known),
-            train.entry_way.eq(x_way),
-            train.entry_valid.eq(is_branch & ~x_torn),
-            train.target.bits.eq(x_address[1:]),
-            train.conditional.eq(conditional & (x_known | taken)),
-            train.taken.eq(taken),
-            train.history.eq(x_history),
-            train.ras_top.eq(x_ras_top),
-            train.link.bits.eq(x_next[1:]),
-            train.repair.eq(x_redirect),
-        ]
-        with m.If(conditional):
-            m.d.comb += train.kind.eq(BranchKind.CONDITIONAL)
-        with m.Elif(links):
-            m.d.comb += train.kind.eq(BranchKind.CALL)
-        with m.Elif(returns):
-            m.d.comb += train.kind.eq(BranchKind.RETURN)
-        with m.Else():
-            m.d.comb += train.kind.eq(BranchKind.JUMP)
-        with m.If(teach):
-            m.d.comb += [
-                train.counter_write.eq(conditional & (x_known | taken)),
-                train.entry_write.eq(Mux(is_branch & ~x_torn, taken & (wrong | ~x_known), x_known)),
-            ]
-        with m.If(~x_known):
-            m.d.comb += train.counter.eq(2)
-        with m.Elif(taken):
-            m.d.comb += train.counter.eq(Mux(x_counter == 3, 3, x_counter + 1))
-        with m.Else():
-            m.d.comb += train.counter.eq(Mux(x_counter == 0, 0, x_counter - 1))
-
-        m.d.comb += [
+            branches.valid.eq(x_valid),
+            branches.fresh.eq(x_fresh),
+            branches.fire.eq(x_fire),
+            branches.sound.eq(~x_illegal & ~x_fault.valid),
+            branches.torn.eq(x_torn),
+            branches.late.eq(x_deferred & (x_control.unit == Unit.BRANCH)),
+            branches.branch.eq(x_control.branch),
+            branches.rd.eq(x_control.rd),
+            branches.rs1.eq(x_control.rs1),
+            branches.condition.eq(alu.condition),
+            branches.address.eq(x_address),
+            branches.pc.eq(x_pc),
+            branches.next_pc.eq(x_next),
             multiplier.a.eq(x_rs1),
             multiplier.b.eq(x_rs2),
             multiplier.op.eq(x_control.mul),
@@ -358,20 +292,21 @@ class Core(wiring.Component):
             memory.x_memory.eq(x_is_memory),
             memory.x_address.eq(x_address),
             memory.x_enters.eq(x_fire & x_is_memory),
-            x_fire.eq(x_valid & ~m_waits & ~(x_is_memory & memory.busy_port) & ~m_flush),
+            x_blocked.eq(x_is_memory & memory.busy_port),
+            x_fire.eq(x_valid & ~x_blocked & ~m_waits),
         ]
         m.d.sync += m_fresh.eq(x_fire)
         with m.If(x_fire):
             m.d.sync += [
                 m_valid.eq(~x_torn),
                 m_pc.eq(x_pc),
-                m_next.eq(Mux(taken & ~x_illegal & ~x_fault.valid, jump_target, x_next)),
                 m_insn.eq(x_insn),
                 m_control.eq(x_control),
-                m_rs1.eq(x_rs1),
-                m_rs2.eq(Mux(x_late_rs2, m_result, x_rs2)),
+                m_rs1.eq(Mux(x_rs1_late, m_result, x_rs1)),
+                m_rs2.eq(Mux(x_rs2_late, m_result, x_second)),
                 m_address.eq(x_address),
-                m_value.eq(x_result),
+                m_value.eq(alu.result),
+                m_deferred.eq(x_deferred & (x_control.unit == Unit.ALU)),
                 m_illegal.eq(x_illegal),
                 m_fault.eq(x_fault),
                 m_fault_in_second_half.eq(x_fault_in_second_half),
@@ -381,9 +316,6 @@ class Core(wiring.Component):
 
         # ---------------------------------------------------------------------------------------------------- M
         interrupted = Signal()
-        excepted = Signal()
-        cause = Signal(Cause)
-        tval = Signal(64)
         go = Signal()  # executes: no exception known from before, not interrupted
         trapped = Signal()
         system = m_control.system
@@ -416,55 +348,35 @@ class Core(wiring.Component):
             divider.op.eq(m_control.div),
             divider.word.eq(m_control.word),
             divider.start.eq(go & m_fresh & (m_control.unit == Unit.DIVIDE)),
-        ]
-
-        # exceptions, in order of priority (Privileged table 3.7)
-        m.d.comb += tval.eq(0)
-        with m.If(m_fault.valid):
-            m.d.comb += [
-                excepted.eq(1),
-                cause.eq(Mux(m_fault.page, Cause.FETCH_PAGE, Cause.FETCH_ACCESS)),
-                tval.eq(Mux(m_fault_in_second_half, m_pc + 2, m_pc)),
-            ]
-        with m.Elif(m_illegal | (is_csr & csr.illegal)):
-            m.d.comb += [excepted.eq(1), cause.eq(Cause.ILLEGAL), tval.eq(m_insn)]
-        with m.Elif(is_memory):
-            m.d.comb += [
-                excepted.eq(memory.done & memory.fault),
-                cause.eq(memory.cause),
-                tval.eq(memory.tval),
-            ]
-        with m.Elif(is_system):
-            refused = Signal()
-            with m.Switch(system):
-                with m.Case(System.ECALL):
-                    m.d.comb += excepted.eq(1)
-                    with m.Switch(csr.privilege):
-                        with m.Case(Privilege.USER):
-                            m.d.comb += cause.eq(Cause.ECALL_U)
-                        with m.Case(Privilege.SUPERVISOR):
-                            m.d.comb += cause.eq(Cause.ECALL_S)
-                        with m.Default():
-                            m.d.comb += cause.eq(Cause.ECALL_M)
-                with m.Case(System.EBREAK):
-                    m.d.comb += [excepted.eq(1), cause.eq(Cause.BREAKPOINT)]
-                with m.Case(System.MRET):
-                    m.d.comb += refused.eq(csr.mret_illegal)
-                with m.Case(System.SRET):
-                    m.d.comb += refused.eq(csr.sret_illegal)
-                with m.Case(System.WFI):
-                    m.d.comb += refused.eq(csr.wfi_illegal)
-                with m.Case(System.SFENCE_VMA):
-                    m.d.comb += refused.eq(csr.sfence_illegal)
-            with m.If(refused):
-                m.d.comb += [excepted.eq(1), cause.eq(Cause.ILLEGAL), tval.eq(m_insn)]
-        m.d.comb += [
-            trapped.eq(m_valid & (interrupted | excepted)),
+            late_alu.op.eq(m_control.alu),
+            late_alu.word.eq(m_control.word),
+            late_alu.a.eq(m_rs1),
+            late_alu.b.eq(m_rs2),
+            branches.retires.eq(m_retires),
+            branches.late_condition.eq(late_alu.condition),
+            branches.late_address.eq(late_alu.result),
+            exceptions.unit.eq(m_control.unit),
+            exceptions.system.eq(system),
+            exceptions.insn.eq(m_insn),
+            exceptions.pc.eq(m_pc),
+            exceptions.fault.eq(m_fault),
+            exceptions.fault_in_second_half.eq(m_fault_in_second_half),
+            exceptions.illegal.eq(m_illegal),
+            exceptions.privilege.eq(csr.privilege),
+            exceptions.csr_illegal.eq(csr.illegal),
+            exceptions.mret_illegal.eq(csr.mret_illegal),
+            exceptions.sret_illegal.eq(csr.sret_illegal),
+            exceptions.wfi_illegal.eq(csr.wfi_illegal),
+            exceptions.sfence_illegal.eq(csr.sfence_illegal),
+            exceptions.memory_fault.eq(memory.done & memory.fault),
+            exceptions.memory_cause.eq(memory.cause),
+            exceptions.memory_tval.eq(memory.tval),
+            trapped.eq(m_valid & (interrupted | exceptions.raised)),
             csr.trap.valid.eq(trapped),
             csr.trap.interrupt.eq(interrupted),
-            csr.trap.cause.eq(Mux(interrupted, csr.interrupt_cause, cause)),
+            csr.trap.cause.eq(Mux(interrupted, csr.interrupt_cause, exceptions.cause)),
             csr.trap.epc.eq(m_pc),
-            csr.trap.tval.eq(Mux(interrupted, 0, tval)),
+            csr.trap.tval.eq(Mux(interrupted, 0, exceptions.tval)),
         ]
 
         # what takes its time
@@ -472,11 +384,6 @@ class Core(wiring.Component):
         refetch = Signal()  # and what follows is to be fetched again
         returning = Signal()
         m.d.comb += ends.eq(1)
-        fence = Signal()
-        fence_ends = Signal()
-        fence_pmp = Signal()
-        pmp_started = Signal()  # a PMP CSR was written, the TLBs are not flushed yet
-        pmp_old = Signal(64)
         with m.Switch(m_control.unit):
             with m.Case(Unit.MEMORY):
                 m.d.comb += ends.eq(memory.done)
@@ -484,9 +391,9 @@ class Core(wiring.Component):
                 m.d.comb += ends.eq(divider.done & ~m_fresh)  # `done` stays from the last division
             with m.Case(Unit.CSR):
                 m.d.comb += [
-                    ends.eq(Mux(csr.pmp_written | pmp_started, fence_ends, 1)),
-                    refetch.eq(csr.flush | pmp_started),
-                    fence_pmp.eq(csr.pmp_written),
+                    ends.eq(Mux(csr.pmp_written | fences.pmp_started, fences.ends, 1)),
+                    refetch.eq(csr.flush | fences.pmp_started),
+                    fences.pmp_written.eq(csr.commit & csr.pmp_written),
                 ]
             with m.Case(Unit.SYSTEM):
                 with m.Switch(system):
@@ -497,58 +404,50 @@ class Core(wiring.Component):
                     with m.Case(System.FENCE):
                         m.d.comb += ends.eq(memory.drained)
                     with m.Case(System.FENCE_I, System.SFENCE_VMA):
-                        m.d.comb += [fence.eq(go & ~excepted), ends.eq(fence_ends), refetch.eq(1)]
+                        m.d.comb += [
+                            fences.fence.eq(go & ~exceptions.raised),
+                            ends.eq(fences.ends),
+                            refetch.eq(1),
+                        ]
         m.d.comb += [
             m_waits.eq(m_valid & ~trapped & ~ends),
             m_retires.eq(m_valid & ~trapped & ends),
             m_flush.eq(trapped | (m_retires & (refetch | returning))),
-            csr.commit.eq(go & is_csr & ~excepted & ~pmp_started),
+            csr.commit.eq(go & is_csr & ~exceptions.raised & ~fences.pmp_started),
             csr.mret.eq(m_retires & is_system & (system == System.MRET)),
             csr.sret.eq(m_retires & is_system & (system == System.SRET)),
             csr.retire.eq(m_retires),
         ]
         m.d.sync += [
-            m_redirect.eq(m_flush),
-            m_redirect_pc.eq(Mux(trapped, csr.trap_vector, Mux(returning, csr.return_pc, m_next))),
+            m_redirect.eq(m_flush | branches.wrong),
+            m_redirect_pc.eq(Mux(trapped, csr.trap_vector, Mux(returning, csr.return_pc, branches.follows))),
         ]
+        with m.If(m_flush | branches.wrong):
+            m.d.sync += [x_valid.eq(0), m_valid.eq(0)]
         m.d.comb += [
-            fetch.redirect.eq(m_redirect | x_redirect),
-            fetch.redirect_pc.eq(Mux(m_redirect, m_redirect_pc, Mux(x_torn, x_pc, Mux(taken, jump_target, x_next)))),
+            fetch.redirect.eq(m_redirect | branches.redirect),
+            fetch.redirect_pc.eq(Mux(m_redirect, m_redirect_pc, branches.redirect_pc)),
         ]
 
-        # fences: nothing new is fetched, what is under way ends, then the flush
         sfence = memory.sfence
         m.d.comb += [
-            sfence.by_address.eq((m_control.rs1 != 0) & ~pmp_started),
-            sfence.by_asid.eq((m_control.rs2 != 0) & ~pmp_started),
-            sfence.all_spaces.eq(pmp_started),
+            fences.instruction.eq(system == System.FENCE_I),
+            fences.csr_value.eq(csr.read_data),
+            fences.quiet.eq(fetch.idle & memory.drained),
+            fences.flushing.eq(fetch.flushing | memory.flushing),
+            fetch.hold.eq(fences.hold),
+            fetch.flush_cache.eq(fences.flush_cache),
+            fetch.sfence_valid.eq(fences.flush_translations),
+            memory.sfence_valid.eq(fences.flush_translations),
+            sfence.by_address.eq((m_control.rs1 != 0) & ~fences.pmp_started),
+            sfence.by_asid.eq((m_control.rs2 != 0) & ~fences.pmp_started),
+            sfence.all_spaces.eq(fences.pmp_started),
             sfence.va.eq(m_rs1),
             sfence.asid.eq(m_rs2[:16]),
             fetch.sfence.eq(sfence),
         ]
-        with m.FSM(name="fence"):
-            with m.State("No fence"):
-                with m.If(csr.commit & fence_pmp):
-                    m.d.sync += [pmp_started.eq(1), pmp_old.eq(csr.read_data)]
-                    m.next = "Wait for the front end and the stores"
-                with m.Elif(fence):
-                    m.next = "Wait for the front end and the stores"
-            with m.State("Wait for the front end and the stores"):
-                m.d.comb += fetch.hold.eq(1)
-                with m.If(fetch.idle & memory.drained & ~fetch.flushing & ~memory.flushing):
-                    with m.If(~pmp_started & (system == System.FENCE_I)):
-                        m.d.comb += fetch.flush_cache.eq(1)
-                    with m.Else():
-                        m.d.comb += [fetch.sfence_valid.eq(1), memory.sfence_valid.eq(1)]
-                    m.next = "Flush"
-            with m.State("Flush"):
-                m.d.comb += fetch.hold.eq(1)
-                with m.If(~fetch.flushing & ~memory.flushing):
-                    m.d.comb += fence_ends.eq(1)
-                    m.d.sync += pmp_started.eq(0)
-                    m.next = "No fence"
 
-        m.d.comb += m_result.eq(m_value)
+        m.d.comb += m_result.eq(Mux(m_deferred, late_alu.result, m_value))
         with m.Switch(m_control.unit):
             with m.Case(Unit.MEMORY):
                 m.d.comb += m_result.eq(memory.result)
@@ -557,7 +456,7 @@ class Core(wiring.Component):
             with m.Case(Unit.DIVIDE):
                 m.d.comb += m_result.eq(divider.result)
             with m.Case(Unit.CSR):
-                m.d.comb += m_result.eq(Mux(pmp_started, pmp_old, csr.read_data))
+                m.d.comb += m_result.eq(Mux(fences.pmp_started, fences.pmp_value, csr.read_data))
 
         # PMP CSRs live beside the walker
         m.d.comb += [
@@ -609,11 +508,11 @@ class Core(wiring.Component):
             self.events.dtlb_miss.eq(memory.miss_tlb),
             self.events.dcache_writeback.eq(memory.write_back),
             self.events.branch.eq(m_retires & (m_control.unit == Unit.BRANCH)),
-            self.events.branch_miss.eq(x_redirect),
+            self.events.branch_miss.eq(branches.redirect | branches.wrong),
             self.events.load.eq(m_retires & is_memory & (m_control.memory != Memory.STORE)),
             self.events.store.eq(m_retires & is_memory & (m_control.memory == Memory.STORE)),
             self.events.stall_frontend.eq(~instruction.valid & ~m_waits),
-            self.events.stall_hazard.eq(instruction.valid & hazard & ~m_waits),
+            self.events.stall_hazard.eq(instruction.valid & operands.hazard & ~bad & ~m_waits),
             self.events.stall_memory.eq(m_waits & is_memory),
             self.retire.eq(m_retires),
             self.privilege.eq(csr.privilege),
@@ -624,44 +523,25 @@ class Core(wiring.Component):
             self.pc.eq(m_pc),
         ]
         if config.rvfi:
-            rvfi = self.rvfi
-            order = Signal(64)
-            after_interrupt = Signal()
-            interrupt_cause = Signal(64)
-            retires = m_retires | (trapped & ~interrupted)
-            reads = is_memory & (m_control.memory != Memory.STORE) & (m_control.memory != Memory.STORE_CONDITIONAL)
-            writes = is_memory & (
-                (m_control.memory == Memory.STORE)
-                | (m_control.memory == Memory.AMO)
-                | ((m_control.memory == Memory.STORE_CONDITIONAL) & (m_result == 0))
-            )
-            mask = (1 << (1 << m_control.size)) - 1
-            m.d.comb += [rvfi.ixl.eq(2), rvfi.order.eq(order)]
-            m.d.sync += [
-                rvfi.valid.eq(retires),
-                order.eq(order + rvfi.valid),
-                rvfi.insn.eq(m_insn),
-                rvfi.trap.eq(trapped),
-                rvfi.intr.eq(after_interrupt),
-                rvfi.mode.eq(csr.privilege),
-                rvfi.rs1_addr.eq(m_control.rs1),
-                rvfi.rs2_addr.eq(m_control.rs2),
-                rvfi.rs1_rdata.eq(Mux(m_control.rs1 != 0, m_rs1, 0)),
-                rvfi.rs2_rdata.eq(Mux(m_control.rs2 != 0, m_rs2, 0)),
-                rvfi.rd_addr.eq(Mux(trapped, 0, m_control.rd)),
-                rvfi.rd_wdata.eq(Mux(trapped | (m_control.rd == 0), 0, m_result)),
-                rvfi.pc_rdata.eq(m_pc),
-                rvfi.pc_wdata.eq(Mux(trapped, csr.trap_vector, Mux(is_system & returning, csr.return_pc, m_next))),
-                rvfi.mem_addr.eq(Mux(is_memory, m_address, 0)),
-                rvfi.mem_rmask.eq(Mux(reads & ~trapped, mask, 0)),
-                rvfi.mem_wmask.eq(Mux(writes & ~trapped, mask, 0)),
-                rvfi.mem_rdata.eq(m_result),
-                rvfi.mem_wdata.eq(Mux(m_control.memory == Memory.AMO, memory.amo_result, m_rs2)),
-                rvfi.cause.eq(Mux(after_interrupt, interrupt_cause, cause)),
-                rvfi.tval.eq(tval),
+            m.submodules.report = report = RvfiReport()
+            connect(m, report.rvfi, flipped(self.rvfi))
+            m.d.comb += [
+                report.retires.eq(m_retires),
+                report.trapped.eq(trapped),
+                report.interrupted.eq(interrupted),
+                report.control.eq(m_control),
+                report.insn.eq(m_insn),
+                report.pc.eq(m_pc),
+                report.next_pc.eq(Mux(is_system & returning, csr.return_pc, branches.follows)),
+                report.rs1.eq(m_rs1),
+                report.rs2.eq(m_rs2),
+                report.result.eq(m_result),
+                report.address.eq(m_address),
+                report.store_data.eq(Mux(m_control.memory == Memory.AMO, memory.amo_result, m_rs2)),
+                report.privilege.eq(csr.privilege),
+                report.cause.eq(exceptions.cause),
+                report.interrupt_cause.eq(csr.interrupt_cause),
+                report.tval.eq(exceptions.tval),
+                report.trap_vector.eq(csr.trap_vector),
             ]
-            with m.If(trapped & interrupted):
-                m.d.sync += [after_interrupt.eq(1), interrupt_cause.eq(Cat(csr.interrupt_cause, Const(0, 57), 1))]
-            with m.Elif(retires):
-                m.d.sync += after_interrupt.eq(0)
         return m

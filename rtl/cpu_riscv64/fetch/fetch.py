@@ -22,7 +22,7 @@ from ..interfaces import (
 from ..mmu.tlb import Tlb
 from .buffer import FetchBuffer, InstructionSignature
 from .icache import InstructionCache
-from .predictor import Predictor, Training
+from .predictor import Predictor, Repair, Training
 
 
 class Fetch(wiring.Component):
@@ -38,7 +38,7 @@ class Fetch(wiring.Component):
         To decode.
     redirect : In(1), redirect_pc : In(64)
         Go there instead; taken at once.
-    training : In(Training)
+    training : In(Training), repair : In(Repair)
         To the predictor.
     hold : In(1)
         Begin nothing new: a fence is at work.
@@ -70,6 +70,7 @@ class Fetch(wiring.Component):
                 "redirect": In(1),
                 "redirect_pc": In(64),
                 "training": In(Training(config)),
+                "repair": In(Repair(config)),
                 "hold": In(1),
                 "idle": Out(1),
                 "context": In(TranslationContext),
@@ -97,6 +98,7 @@ class Fetch(wiring.Component):
         m.submodules.buffer = buffer = FetchBuffer(config)
         connect(m, flipped(self.instruction), buffer.instruction)
         connect(m, flipped(self.training), predictor.training)
+        connect(m, flipped(self.repair), predictor.repair)
         connect(m, flipped(self.probe), cache.probe)
         connect(m, flipped(self.bus), cache.bus)
 

@@ -1,6 +1,7 @@
-"""Branch prediction: target buffer, gshare counters, return stack.
+"""Branch prediction: target buffer, gshare counters, varying targets, return stack.
 
-All three are read with a block's address and answer for the whole 8-byte block in the next cycle. Only branches that
+All are read with a block's address and answer for the whole 8-byte block in the next cycle. An indirect jump that was
+seen to vary takes its target from a table indexed like the counters, by block and history. Only branches that
 were taken once are in the target buffer; a branch that is not there is predicted not taken and is no part of the
 history. A wrong entry (aliased tag, code that changed) is harmless: every instruction carries what was predicted for
 it, and execution compares.
@@ -17,6 +18,9 @@ TARGET_BITS = 38
 """Target address bits 38:1; above bit 38 an Sv39 address repeats it, and no physical target is higher."""
 
 TAG_BITS = 20
+
+VARYING_BITS = 9
+"""Rows of the table of varying targets: one ECP5 block RAM of 512 x 36."""
 
 
 class BranchKind(enum.Enum, shape=2):
@@ -39,13 +43,21 @@ class Target(data.Struct):
         return Cat(Const(0, 1), value, value[-1].replicate(64 - 1 - TARGET_BITS))
 
 
+class VaryingTarget(data.Struct):
+    """The lower bits of a target that depends on history; the upper ones are those of the target buffer's."""
+
+    valid: 1
+    bits: 35
+
+
 class BtbEntry(data.Struct):
-    """One known branch of a block; `offset` is the position of its last halfword."""
+    """One known branch of a block; `offset` is the position of its last halfword, `varies`: it had several targets."""
 
     valid: 1
     tag: TAG_BITS
     offset: 2
     kind: BranchKind
+    varies: 1
     target: Target
 
 
@@ -70,10 +82,10 @@ def prediction_layout(config: CoreConfig) -> data.StructLayout:
 
 
 class Training(wiring.Signature):
-    """What execution teaches: a counter to store, an entry to store or to drop, and the state to repair.
+    """What execution teaches: a counter to store, an entry to store or to drop.
 
-    `address` is that of the branch's last halfword. `repair` comes with a redirect: history and return stack go back to
-    what they were before the branch, with the branch itself applied.
+    `address` is that of the branch's last halfword. `varies` with an entry: its target changed; the new one is kept
+    for this history, too.
     """
 
     def __init__(self, config: CoreConfig):
@@ -88,12 +100,29 @@ class Training(wiring.Signature):
                 "entry_known": Out(1),
                 "entry_way": Out(1),
                 "kind": Out(BranchKind),
+                "varies": Out(1),
                 "target": Out(Target),
-                "repair": Out(1),
+            }
+        )
+
+
+class Repair(wiring.Signature):
+    """Comes with the redirect of a branch that was predicted wrongly.
+
+    History and return stack go back to what they were before the branch (`history`, `ras_top`), with the branch itself
+    applied: a `conditional` one was `taken` or not, a `call` pushes `link`, a return pops.
+    """
+
+    def __init__(self, config: CoreConfig):
+        super().__init__(
+            {
+                "valid": Out(1),
                 "conditional": Out(1),
                 "taken": Out(1),
                 "history": Out(config.history_bits),
                 "ras_top": Out(range(config.ras_entries)),
+                "call": Out(1),
+                "returns": Out(1),
                 "link": Out(Target),
             }
         )
@@ -125,6 +154,8 @@ class Predictor(wiring.Component):
         The block goes on to decode: history and return stack advance.
     training : In(Training)
         From execution, at most one branch a cycle; zero flags when there is nothing.
+    repair : In(Repair)
+        The state as it should be.
     """
 
     def __init__(self, config: CoreConfig):
@@ -139,6 +170,7 @@ class Predictor(wiring.Component):
                 "answering": In(1),
                 "accept": In(1),
                 "training": In(Training(config)),
+                "repair": In(Repair(config)),
             }
         )
 
@@ -154,6 +186,7 @@ class Predictor(wiring.Component):
         config = self.config
         prediction = self.prediction
         training = self.training
+        repair = self.repair
         history = Signal(config.history_bits)
         history_next = Signal(config.history_bits)
         ras_top = Signal(range(config.ras_entries))
@@ -171,6 +204,10 @@ class Predictor(wiring.Component):
         ]
         with m.If(self.read):
             m.d.sync += index.eq(index_next)
+        varying_bits = min(VARYING_BITS, config.history_bits)
+        m.submodules.varying = varying = Memory(shape=VaryingTarget, depth=1 << varying_bits, init=[])
+        varying_read, varying_write = varying.read_port(), varying.write_port()
+        m.d.comb += [varying_read.addr.eq(index_next[:varying_bits]), varying_read.en.eq(self.read)]
         entries = []
         writes = []
         for way in range(2):
@@ -201,7 +238,7 @@ class Predictor(wiring.Component):
             chosen.eq(Mux(first, entries[1], entries[0])),
             prediction.taken.eq(takes.any()),
             prediction.last.eq(Mux(takes.any(), chosen.offset, 3)),
-            self.target.eq(Mux(chosen.kind == BranchKind.RETURN, return_stack[ras_top], chosen.target)),
+            self.target.eq(chosen.target),
             prediction.known.eq(known),
             prediction.offset[0].eq(entries[0].offset),
             prediction.offset[1].eq(entries[1].offset),
@@ -215,33 +252,35 @@ class Predictor(wiring.Component):
             ),
         ]
 
+        with m.If(chosen.kind == BranchKind.RETURN):
+            m.d.comb += self.target.eq(return_stack[ras_top])
+        with m.Elif(chosen.varies & varying_read.data.valid):
+            m.d.comb += self.target.bits[: len(varying_read.data.bits)].eq(varying_read.data.bits)
+
         # -- history and return stack, as of the next block
         link = Signal(Target)
         m.d.comb += [
             link.bits.eq(Cat(Const(0, 2), self.pc[3 : 1 + TARGET_BITS]) + chosen.offset + 1),
             history_next.eq(history),
         ]
-        with m.If(training.repair):
-            m.d.comb += history_next.eq(
-                Mux(training.conditional, Cat(training.taken, training.history), training.history)
-            )
-            m.d.sync += ras_top.eq(training.ras_top)
-            with m.If(training.entry_write & training.entry_valid):
-                with m.If(training.kind == BranchKind.CALL):
-                    m.d.sync += [
-                        ras_top.eq(training.ras_top + 1),
-                        return_stack[(training.ras_top + 1)[: len(ras_top)]].eq(training.link),
-                    ]
-                with m.Elif(training.kind == BranchKind.RETURN):
-                    m.d.sync += ras_top.eq(training.ras_top - 1)
+        with m.If(repair.valid):
+            m.d.comb += history_next.eq(Mux(repair.conditional, Cat(repair.taken, repair.history), repair.history))
+            m.d.sync += ras_top.eq(repair.ras_top)
+            with m.If(repair.call):
+                m.d.sync += [
+                    ras_top.eq(repair.ras_top + 1),
+                    return_stack[(repair.ras_top + 1)[: len(ras_top)]].eq(repair.link),
+                ]
+            with m.Elif(repair.returns):
+                m.d.sync += ras_top.eq(repair.ras_top - 1)
         with m.Elif(self.answering & saw_conditional):
             m.d.comb += history_next.eq(Cat(taken_conditional, history))
-        with m.If(self.accept & ~training.repair):
+        with m.If(self.accept & ~repair.valid):
             with m.If(prediction.taken & (chosen.kind == BranchKind.CALL)):
                 m.d.sync += [ras_top.eq(ras_top + 1), return_stack[(ras_top + 1)[: len(ras_top)]].eq(link)]
             with m.If(prediction.taken & (chosen.kind == BranchKind.RETURN)):
                 m.d.sync += ras_top.eq(ras_top - 1)
-        with m.If(training.repair | self.accept):
+        with m.If(repair.valid | self.accept):
             m.d.sync += history.eq(history_next)
 
         # -- training, one cycle late: a store into the arrays is never urgent
@@ -255,6 +294,7 @@ class Predictor(wiring.Component):
             "entry_known",
             "entry_way",
             "kind",
+            "varies",
             "target",
         ):
             with m.If(training.counter_write | training.entry_write):
@@ -270,6 +310,10 @@ class Predictor(wiring.Component):
             way_written.eq(Mux(late.entry_known, late.entry_way, victim)),
             counters_write.addr.eq(late.counter_index),
             counters_write.data.eq(late.counter.replicate(4)),
+            varying_write.addr.eq(late.counter_index[:varying_bits]),
+            varying_write.data.valid.eq(1),
+            varying_write.data.bits.eq(late.target.bits),
+            varying_write.en.eq(late.entry_write & late.entry_valid & late.varies),
             counters_write.en.eq(Mux(late.counter_write, 1 << late.address[1:3], 0)),
         ]
         for way, write_port in enumerate(writes):
@@ -280,6 +324,7 @@ class Predictor(wiring.Component):
                 write_port.data.tag.eq(self._tag_of(late.address)),
                 write_port.data.offset.eq(late.address[1:3]),
                 write_port.data.kind.eq(late.kind),
+                write_port.data.varies.eq(late.varies),
                 write_port.data.target.eq(late.target),
             ]
         return m

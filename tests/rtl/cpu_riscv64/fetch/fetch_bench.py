@@ -285,7 +285,7 @@ class Machine:
             if self.trained:
                 ctx.set(self.fetch.training.counter_write, 0)
                 ctx.set(self.fetch.training.entry_write, 0)
-                ctx.set(self.fetch.training.repair, 0)
+                ctx.set(self.fetch.repair.valid, 0)
                 self.trained = False
             return False
         s, kind, taken, target = self.resolve
@@ -311,15 +311,21 @@ class Machine:
             "entry_way": s.way,
             "kind": kind or BranchKind.CONDITIONAL,
             "target": {"bits": target >> 1 & (1 << 38) - 1},
-            "repair": redirect,
+        }
+        for name, value in values.items():
+            ctx.set(getattr(self.fetch.training, name), value)
+        repair = {
+            "valid": redirect,
             "conditional": conditional and (s.known or taken),
             "taken": taken,
             "history": s.history,
             "ras_top": s.ras_top,
+            "call": kind == BranchKind.CALL,
+            "returns": kind == BranchKind.RETURN,
             "link": {"bits": s.next_pc >> 1 & (1 << 38) - 1},
         }
-        for name, value in values.items():
-            ctx.set(getattr(self.fetch.training, name), value)
+        for name, value in repair.items():
+            ctx.set(getattr(self.fetch.repair, name), value)
         self.trained = True
         if redirect:
             self._redirect(ctx, s.pc if s.torn else self.pc)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rtl.cpu_riscv64.config import CoreConfig
-from rtl.cpu_riscv64.fetch.predictor import TAG_BITS, BranchKind, Predictor
+from rtl.cpu_riscv64.fetch.predictor import TAG_BITS, VARYING_BITS, BranchKind, Predictor
 from tests.rtl.cpu_riscv64.mmu.bench import SharedSimulator
 
 CONFIG = CoreConfig()
@@ -59,17 +59,27 @@ class Driver:
     async def train(self, **fields: Any) -> None:
         """One training; fields that are not given are noise where they must not matter, else 0."""
         ctx, training = self.ctx, self.dut.training
-        for name in ("counter_write", "entry_write", "repair", "conditional", "taken", "entry_known"):
+        for name in ("counter_write", "entry_write", "entry_known", "varies"):
             ctx.set(getattr(training, name), fields.pop(name, 0))
         for name, value in fields.items():
             ctx.set(getattr(training, name), value)
         await ctx.tick()
-        for name in ("counter_write", "entry_write", "repair"):
+        for name in ("counter_write", "entry_write"):
             ctx.set(getattr(training, name), 0)
         ctx.set(training.address, self.rng.getrandbits(64))
         ctx.set(training.counter, self.rng.getrandbits(2))
         for _ in range(2):
             await ctx.tick()
+
+    async def repair(self, **fields: Any) -> None:
+        """A redirect; afterwards noise that must not matter."""
+        ctx, repair = self.ctx, self.dut.repair
+        for name, value in {"valid": 1, **fields}.items():
+            ctx.set(getattr(repair, name), value)
+        await ctx.tick()
+        ctx.set(repair.valid, 0)
+        for name in ("history", "ras_top", "conditional", "taken", "call", "returns"):
+            ctx.set(getattr(repair, name), self.rng.getrandbits(1))
 
     async def teach(self, address: int, kind: BranchKind, target: int, **fields: Any) -> None:
         entry = {"entry_valid": 1, "kind": kind, "target": {"bits": bits(target)}}
@@ -234,17 +244,12 @@ def test_a_repair_brings_back_history_and_return_stack_and_applies_the_branch(ru
                 branch = kind == BranchKind.CONDITIONAL
                 old = {"history": d.rng.getrandbits(CONFIG.history_bits), "ras_top": d.rng.randrange(top)}
                 taken, link = d.rng.randrange(2), 2 * d.rng.getrandbits(20)
-                wrote = not branch
-                await d.train(
-                    address=0x9000_0000 + 8 * d.rng.randrange(64, 128),
-                    repair=1,
+                await d.repair(
                     conditional=branch,
                     taken=taken if branch else 1,
-                    entry_write=wrote,
-                    entry_valid=1,
-                    kind=kind,
+                    call=kind == BranchKind.CALL,
+                    returns=kind == BranchKind.RETURN,
                     link={"bits": link >> 1},
-                    target={"bits": 0x77},
                     **old,
                 )
                 model["history"] = (old["history"] << 1 | taken) & ROWS if branch else old["history"]
@@ -256,3 +261,43 @@ def test_a_repair_brings_back_history_and_return_stack_and_applies_the_branch(ru
                     model["ras"] = (model["ras"] - 1) % top
 
     run(7, testbench)
+
+
+def test_a_jump_that_varies_goes_where_it_went_after_the_same_history(run):
+    async def testbench(d):
+        address, first = 0x8000_1206, 0x8000_4000
+        await d.teach(address, BranchKind.JUMP, first)
+        went = {}
+        for history in d.rng.sample(range(1 << CONFIG.history_bits), 40):
+            await d.repair(history=history, conditional=0, call=0, returns=0, ras_top=0)
+            p = await d.look(address & -8)
+            row = p["index"] % (1 << VARYING_BITS)
+            assert p["taken"] and p["target"] == went.get(row, went.get("last", first)), f"history {history:#x}"
+            target = 0x8000_0000 + d.rng.randrange(0, 1 << 24, 2)
+            await d.teach(
+                address,
+                BranchKind.JUMP,
+                target,
+                varies=1,
+                counter_index=p["index"],
+                entry_known=1,
+                entry_way=p["known"] >> 1,
+            )
+            went[row] = went["last"] = target
+        for history in d.rng.sample(range(1 << CONFIG.history_bits), 40):
+            await d.repair(history=history, conditional=0, call=0, returns=0, ras_top=0)
+            p = await d.look(address & -8)
+            assert p["target"] == went.get(p["index"] % (1 << VARYING_BITS), went["last"])
+
+    run(8, testbench)
+
+
+def test_a_jump_that_does_not_vary_ignores_what_others_did(run):
+    async def testbench(d):
+        varying, fixed = 0x8000_1206, 0x8000_5206
+        await d.teach(fixed, BranchKind.CALL, 0x8000_7000)
+        p = await d.look(fixed & -8)
+        await d.teach(varying, BranchKind.JUMP, 0x8000_6000, varies=1, counter_index=p["index"])
+        assert (await d.look(fixed & -8))["target"] == 0x8000_7000
+
+    run(9, testbench)
