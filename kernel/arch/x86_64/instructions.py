@@ -115,6 +115,28 @@ def read_timestamp() -> u64:
     return machine.timestamp()
 
 
+@assembly(
+    "x86_64",
+    "movq {left}, %%rax\nmulq {right}\nmovq %%rdx, %%rax",
+    constraints={"result": "a"},
+    clobbers=["rdx"],
+)
+def multiply_high(left: u64, right: u64) -> u64:
+    """The upper half of the product."""
+    return left * right >> 64
+
+
+@assembly(
+    "x86_64",
+    "movq {high}, %%rdx\nxorl %%eax, %%eax\ndivq {divisor}",
+    constraints={"result": "a", "high": "c", "divisor": "r"},
+    clobbers=["rdx"],
+)
+def divide_high(high: u64, divisor: u64) -> u64:
+    """high * 2^64 // divisor, rounded down; `high` must be below the divisor."""
+    return (high << 64) // divisor
+
+
 @assembly("x86_64", "movq %%cr0, {result}")
 def read_cr0() -> u64:
     return 0

@@ -4,9 +4,10 @@ The yardstick is the HPET where ACPI names one, else the 8254. Interrupts are of
 a few runs counts: whatever disturbs one makes it longer.
 """
 
+from kernel.abi import TICKS_PER_SECOND
 from kernel.arch.x86_64 import hpet, local_apic, paging, pit
 from kernel.arch.x86_64.apic import local
-from kernel.arch.x86_64.instructions import read_timestamp
+from kernel.arch.x86_64.instructions import divide_high, multiply_high, read_timestamp
 from kernel.arch.x86_64.platform import platform
 from kernel.boot_info import BootInfo
 from kernel.lang import *
@@ -16,7 +17,10 @@ SAMPLE_HZ = 200  # A run takes 1/200 of a second.
 RUNS = 3
 PATIENCE = 1 << 26
 
+NEVER = (1 << 64) - 1
+
 timestamp_hz = variable(u64, 0)
+ticks_factor = variable(u64, 0)  # TICKS_PER_SECOND / timestamp_hz, times 2^64
 apic_hz = variable(u64, 0)  # of the local APIC's timer, divided
 deadline = variable(u64, 0)
 expirations = variable(u64, 0)
@@ -74,7 +78,7 @@ def scaled(counts: u64, per_second: u64, of: u64) -> u64:
 @fn
 def initialize(info: Ptr[BootInfo]) -> None:
     """Measures both counters."""
-    global timestamp_hz, apic_hz, by_hpet
+    global timestamp_hz, apic_hz, by_hpet, ticks_factor
     frequency: u64 = 0
     clock_at: usize = 0
     if platform.hpet != 0:
@@ -97,8 +101,25 @@ def initialize(info: Ptr[BootInfo]) -> None:
     local_apic.stop_timer(local())
     timestamp_hz = scaled(best.timestamp, frequency, best.yardstick)
     apic_hz = scaled(best.apic, frequency, best.yardstick)
-    assert timestamp_hz != 0 and apic_hz != 0, "the time-stamp counter or the local APIC's timer stands still"
+    assert timestamp_hz > TICKS_PER_SECOND and apic_hz != 0, "the time-stamp counter or the APIC's timer stands still"
+    ticks_factor = divide_high(TICKS_PER_SECOND, timestamp_hz)
     info.timer_hz = timestamp_hz
+
+
+@fn
+def ticks_at(timestamp: u64) -> u64:
+    """A time-stamp in the microkernel's ticks, of which TICKS_PER_SECOND make a second: one multiplication."""
+    return multiply_high(timestamp, ticks_factor)
+
+
+@fn
+def timestamp_at(ticks: u64) -> u64:
+    """The time-stamp, to a tick, at which so many have passed; NEVER where that is beyond all time."""
+    seconds = ticks // TICKS_PER_SECOND
+    if seconds >= NEVER // timestamp_hz - 1:
+        return NEVER
+    rest = ticks % TICKS_PER_SECOND
+    return seconds * timestamp_hz + rest * timestamp_hz // TICKS_PER_SECOND + 1
 
 
 @fn

@@ -223,3 +223,23 @@ def test_soft_off_writes_the_sleep_type_before_it_enables_it(ports):
     ports.values[0x604] = 0x1C01  # SCI_EN, and an old sleep type
     power.sleep(0x604, 5)
     assert ports.written == [(0x604, 5 << 10 | 1), (0x604, 5 << 10 | 1 << 13 | 1)]
+
+
+# Ticks of the microkernel
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.integers(20_000_000, 10_000_000_000), st.integers(0, 1 << 55))
+def test_time_stamps_and_ticks_agree_to_a_tick(hertz, ticks):
+    timer.timestamp_hz.value = hertz
+    timer.ticks_factor.value = instructions.divide_high(10_000_000, hertz)
+    stamp = timer.timestamp_at(ticks)
+    if stamp == timer.NEVER:
+        assert ticks * hertz >= (1 << 64) * 10_000_000 * 0.99
+        return
+    assert abs(timer.ticks_at(stamp) - ticks) <= 1
+
+
+def test_no_deadline_is_beyond_all_time():
+    timer.timestamp_hz.value = 2_000_000_000
+    assert timer.timestamp_at((1 << 64) - 1) == timer.NEVER
