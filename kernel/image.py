@@ -131,7 +131,7 @@ def _image(arch: str, manifest: dict, *, cached: bool, started: float) -> Image:
 def _sources() -> list[Path]:
     """The project's files that this process imported, and the headers that C includes."""
     found = {Path(f).resolve() for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))}
-    found |= {path.resolve() for path in (ROOT / "kernel" / "lang").glob("*.h")}
+    found |= {path.resolve() for path in (ROOT / "kernel").rglob("*.h")}
     return sorted(path for path in found if path.is_relative_to(ROOT) and ".venv" not in path.parts)
 
 

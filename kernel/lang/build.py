@@ -136,7 +136,8 @@ def run_zig(arguments: Sequence[str]) -> None:
 
 def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[str] = ()) -> Path:
     """One C file to an object (`.o`), or with `link` flags to something linked; cached."""
-    runtime = (HERE / "runtime.h").read_bytes() + (HERE / "runtime_memory.h").read_bytes()
+    headers = (HERE / "runtime.h", HERE / "runtime_memory.h", HERE.parent / "arch" / "x86_64" / "ports.h")
+    runtime = b"".join(path.read_bytes() for path in headers)
 
     def make(output: Path) -> None:
         source = output.with_suffix(".c")

@@ -155,7 +155,16 @@ static inline u64 kp_ctz(u64 value, u64 bits) {
 u64 kp_mmio_read(u64 address, u32 width);
 void kp_mmio_write(u64 address, u32 width, u64 value);
 #else
+#ifdef __x86_64__
+#include "../arch/x86_64/ports.h"
+#else
+#define KP_IS_PORT(address) 0
+#define kp_port_read(address, width) 0
+#define kp_port_write(address, width, value) ((void)0)
+#endif
+
 static inline u64 kp_mmio_read(u64 address, u32 width) {
+    if (KP_IS_PORT(address)) return kp_port_read(address, width);
     switch (width) {
     case 8: return *(const volatile u8 *)address;
     case 16: return *(const volatile u16 *)address;
@@ -165,6 +174,10 @@ static inline u64 kp_mmio_read(u64 address, u32 width) {
 }
 
 static inline void kp_mmio_write(u64 address, u32 width, u64 value) {
+    if (KP_IS_PORT(address)) {
+        kp_port_write(address, width, value);
+        return;
+    }
     switch (width) {
     case 8: *(volatile u8 *)address = (u8)value; break;
     case 16: *(volatile u16 *)address = (u16)value; break;

@@ -32,7 +32,12 @@ SYSCALL_CLEARS = 0x4_7700  # AC, NT, IOPL, DF, IF, TF
 CR0_MP, CR0_EM = 1 << 1, 1 << 2
 
 # 8.7, figure 8-11: 104 bytes; 64-bit fields at odd multiples of 4, so words of 32 bits.
-TSS_BYTES, TSS_RSP0, TSS_IST1, TSS_IO_MAP = 104, 4, 36, 102
+TSS_HEAD, TSS_RSP0, TSS_IST1, TSS_IO_MAP = 104, 4, 36, 102
+# Then the I/O permission bitmap (SDM volume 1, 19.5.2), up to the console's ports, and a byte of ones behind it.
+CONSOLE_PORTS = 0x3F8
+IO_MAP_BYTES = CONSOLE_PORTS // 8 + 1
+TSS_BYTES = TSS_HEAD + IO_MAP_BYTES + 4
+CONSOLE_WORD, CONSOLE_SHIFT = (TSS_HEAD + CONSOLE_PORTS // 8) // 4, (TSS_HEAD + CONSOLE_PORTS // 8) % 4 * 8
 
 
 @bitfield(u64)
@@ -71,6 +76,13 @@ def set_word(offset: u64, value: u64) -> None:
 
 
 @fn
+def set_console_ports(open: bool) -> None:
+    """Lets user code use the console's eight ports, or not."""
+    bits: u32 = 0xFF << CONSOLE_SHIFT
+    tss[CONSOLE_WORD] = tss[CONSOLE_WORD] & ~bits if open else tss[CONSOLE_WORD] | bits
+
+
+@fn
 def table_pointer(into: Ptr[Array[u16, 5]], address: u64, size: u64) -> None:
     """What LGDT and LIDT read: limit, then 64-bit address."""
     into[0] = exact(size - 1, u16)
@@ -87,7 +99,9 @@ def initialize() -> None:
     gdt[4] = USER_CODE_DESCRIPTOR
     set_word(TSS_RSP0, u64(address_of(ptr(stack_top))))
     set_word(TSS_IST1, u64(address_of(ptr(panic_stack_top))))
-    tss[TSS_IO_MAP // 4] = TSS_BYTES << 16  # Beyond the limit: no ports for user code.
+    tss[TSS_IO_MAP // 4] = TSS_HEAD << 16
+    for i in range(TSS_HEAD // 4, TSS_BYTES // 4):
+        tss[i] = 0xFFFF_FFFF  # No ports for user code.
     task = u64(address_of(ptr(tss)))
     low = task & 0xFF_FFFF
     gdt[TASK >> 3] = (TSS_BYTES - 1) | low << 16 | u64(TSS_AVAILABLE) << 40 | (task >> 24 & 0xFF) << 56
