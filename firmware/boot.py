@@ -210,7 +210,7 @@ def check_next(info: Ptr[DynamicInfo]) -> Mode:
     return Mode(trunc(info.next_mode, u8))
 
 
-@fn(symbol="firmware_boot", stack=entry.STACK_BYTES)
+@fn(symbol="firmware_boot", stack=entry.STACK_BYTES - entry.FATAL_BYTES)
 def boot(me: u64, tree: u64, information: u64) -> Never:
     """The first hart, with .bss cleared: sets the machine up and starts the next stage."""
     console.initialize()
@@ -239,7 +239,7 @@ def boot(me: u64, tree: u64, information: u64) -> Never:
     harts.enter(me, address, tree, mode)
 
 
-@fn(symbol="firmware_join", stack=entry.STACK_BYTES)
+@fn(symbol="firmware_join", stack=entry.STACK_BYTES - entry.FATAL_BYTES)
 def join(me: u64) -> Never:
     """Every other hart: waits for the first, then to be started."""
     while bounded(read_volatile(ptr(state.booted)) == 0, fences.PATIENCE):

@@ -58,7 +58,7 @@ def hsm(me: u64, function: u64, frame: Ptr[TrapFrame]) -> Answer:
         case Hsm.STOP:
             harts.stop(me)
         case Hsm.STATUS:
-            if not harts.is_valid(1, first):
+            if not harts.exists(first):
                 return Answer(error=Error.INVALID_PARAM)
             return Answer(value=harts.status(first))
         case Hsm.SUSPEND:

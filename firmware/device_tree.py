@@ -344,13 +344,17 @@ def close_node(tree: View[u8], at: usize, node: Ptr[Node], parent: Ptr[Node], fa
     return TreeError.NONE
 
 
+nodes = variable(Array[Node, MAX_DEPTH])
+"""The open nodes, by depth, while a tree is read: too much for a firmware's stack."""
+
+
 @fn
 def read(tree: View[u8], facts: Ptr[Facts]) -> TreeError:
     """Reads the whole tree into `facts`."""
     error = check_header(tree)
     if error != TreeError.NONE:
         return error
-    nodes = zero(Array[Node, MAX_DEPTH])
+    copy(nodes[0], zero(Node))
     depth: usize = 0
     token = Token(next=usize(read_u32(tree, AT_BODY)))
     end = token.next + usize(read_u32(tree, AT_BODY_SIZE))

@@ -83,9 +83,15 @@ def wait_stopped(me: u64) -> Never:
 
 
 @fn
+def exists(hart: u64) -> bool:
+    """Whether the tree has it."""
+    return hart < entry.MAX_HARTS and state.facts.harts >> hart & 1 != 0
+
+
+@fn
 def start(hart: u64, address: u64, opaque: u64) -> u64:
     """hart_start."""
-    if hart >= entry.MAX_HARTS or state.facts.harts >> hart & 1 == 0:
+    if not exists(hart):
         return Error.INVALID_PARAM
     if address & 1 != 0 or not state.is_supervisor_memory(address, 2):
         return Error.INVALID_ADDRESS

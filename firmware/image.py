@@ -11,7 +11,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from firmware.boot import boot, join
-from firmware.trap import kernel_panic, trap
+from firmware.trap import fatal, firmware_panic, trap
 from kernel.arch.riscv64.machine_mode import entry
 from kernel.lang import build, stack
 from kernel.lang.stack import StackUse
@@ -62,7 +62,7 @@ class Firmware:
 @lru_cache(maxsize=1)
 def build_firmware() -> Firmware:
     """Builds it, or finds it in the cache."""
-    made = build.build_object([boot, join, trap, kernel_panic], "riscv64", optimize="-Os")
+    made = build.build_object([boot, join, trap, fatal, firmware_panic], "riscv64", optimize="-Os")
     start = build.compile_assembly(entry.text(), "riscv64")
     parts = [LINKER_SCRIPT, start.read_bytes(), made.path.read_bytes(), build.compiler()[1]]
 

@@ -42,7 +42,7 @@ def cause_name(cause: u64) -> Str:
             return "trap that nothing here causes"
 
 
-@fn
+@fn(symbol="firmware_fatal", stack=entry.FATAL_BYTES - entry.FRAME_BYTES)
 def fatal(frame: Ptr[TrapFrame]) -> Never:
     """A trap that the firmware cannot handle: says everything it knows, and ends the machine."""
     console.write("\nfirmware: ")
@@ -79,11 +79,9 @@ def redirect(frame: Ptr[TrapFrame], cause: u64, value: u64) -> None:
 SUPERVISOR_MPP = int(Mode.SUPERVISOR) << Status.MPP_SHIFT
 
 
-@fn(symbol="firmware_trap", stack=entry.STACK_BYTES - entry.FRAME_BYTES)
+@fn(symbol="firmware_trap", stack=entry.STACK_BYTES - entry.FRAME_BYTES - entry.FATAL_BYTES)
 def trap(frame: Ptr[TrapFrame]) -> None:
     """Called by the trap entry; what it leaves in the frame is where the hart continues."""
-    if frame.mstatus & Status.MPP == Status.MPP:
-        fatal(frame)
     me = csr.mhartid.read()
     match frame.mcause:
         case Cause.SUPERVISOR_CALL:
@@ -110,9 +108,9 @@ def hand_on(frame: Ptr[TrapFrame], cause: u64) -> None:
     redirect(frame, cause, frame.mepc if fetch and cause != frame.mcause else frame.mtval)
 
 
-@fn(symbol="kernel_panic")
-def kernel_panic(site: Ptr[PanicSite], left: u64, right: u64) -> Never:
-    """A check of Kernel Python failed in the firmware."""
+@fn(symbol="firmware_panic", stack=entry.STACK_BYTES)
+def firmware_panic(site: Ptr[PanicSite], left: u64, right: u64) -> Never:
+    """A check of Kernel Python failed in the firmware. The first panic speaks, on an empty stack of its hart."""
     console.write("\nfirmware: panic on hart ")
     console.write_decimal(csr.mhartid.read())
     console.write(": ")

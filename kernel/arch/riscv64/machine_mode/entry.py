@@ -6,7 +6,8 @@ Invariants
 - Interrupts are never enabled in M-mode (mstatus.MIE = 0): a trap is not interrupted.
 - Each hart has `STACK_BYTES` at `firmware_stacks`, which the linker script places behind .bss: not cleared, since harts
   that lost the lottery already stand on theirs.
-- The build computes the depth of everything that is called with an empty stack or from the trap entry (K304).
+- The build computes the depth of everything that is called with an empty stack or from the trap entry (K304). A panic
+  starts the hart's stack again, and a trap in M-mode has FATAL_BYTES left below everything: neither comes back.
 """
 
 from kernel.lang import *
@@ -14,8 +15,12 @@ from kernel.lang import *
 MAX_HARTS = 64
 """Harts that have a stack: as many as one hart mask of the SBI names. Others are parked."""
 
-STACK_BYTES = 1536
+STACK_BYTES = 1024
 """A hart's stack: the trap frame and the deepest path of the handler, which the build checks."""
+
+
+FATAL_BYTES = 384
+"""The part of it that is kept for a trap in M-mode: the frame, and what reports it."""
 
 
 @struct
@@ -48,6 +53,12 @@ def _registers(instruction: str) -> str:
 def text() -> str:
     """The assembly source."""
     save_csrs = "\n".join(f"    csrr t0, {name}\n    sd t0, {_OFFSET[name]}(sp)" for name in CSRS)
+    save = f"""    addi sp, sp, -{FRAME_BYTES}
+{_registers("sd")}
+    csrrw t0, mscratch, zero
+    sd t0, {_slot(SP)}(sp)
+{save_csrs}
+    mv a0, sp"""
     return f"""
     .section .text.start, "ax"
     .globl _start
@@ -89,22 +100,47 @@ lottery:
     .globl trap_entry
 trap_entry:
     csrrw sp, mscratch, sp
-    bnez sp, 1f
-    csrr sp, mscratch                   # from M-mode: go on below
-1:  addi sp, sp, -{FRAME_BYTES}
-{_registers("sd")}
-    csrrw t0, mscratch, zero
-    sd t0, {_slot(SP)}(sp)
-{save_csrs}
-    mv a0, sp
+    beqz sp, 1f
+{save}
     call firmware_trap
     ld t0, {_OFFSET["mepc"]}(sp)
     csrw mepc, t0
     ld t0, {_OFFSET["mstatus"]}(sp)
     csrw mstatus, t0
     addi t0, sp, {FRAME_BYTES}
-    csrw mscratch, t0                   # a trap from M-mode never returns, so this returns below
+    csrw mscratch, t0
 {_registers("ld")}
     ld sp, {_slot(SP)}(sp)
     mret
+
+1:  csrr sp, mscratch                   # from M-mode: below what is there; a trap in the report is silent
+{save}
+    la t0, park_here
+    csrw mtvec, t0
+    call firmware_fatal
+
+    .balign 4
+park_here:
+    j park
+
+    .globl kernel_panic
+kernel_panic:                           # a0 site, a1 and a2 values; once a hart
+    la t0, park_here
+    csrw mtvec, t0
+    csrr t0, mhartid
+    addi t0, t0, 1
+    li t1, {STACK_BYTES}
+    mul t0, t0, t1
+    la sp, firmware_stacks
+    add sp, sp, t0
+    la t1, panicked
+    li t0, 1
+    amoswap.w t1, t0, (t1)
+    bnez t1, park
+    call firmware_panic
+
+    .section .data
+    .balign 4
+panicked:
+    .word 0
 """
