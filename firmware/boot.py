@@ -8,7 +8,7 @@ stage, one that lies where the firmware is.
 from typing import Never
 
 from firmware import console, device_tree, fences, harts, reservation, sbi, state
-from firmware.device_tree import Facts, TreeError
+from firmware.device_tree import TreeError
 from firmware.trap import end_machine
 from kernel.arch.riscv64.machine_mode import csr, entry, instructions, memory
 from kernel.arch.riscv64.machine_mode.csr import Cause, Interrupt, Mode
@@ -147,7 +147,7 @@ def reserve(address: u64, next_address: u64) -> None:
 @fn
 def measure() -> None:
     """Size of the firmware's region, and whether there is an stimecmp."""
-    used = u64(address_of(ptr(state.firmware_end))) - state.start_address()
+    used = u64(address_of(ptr(state.image_end))) - state.start_address()
     state.region_bytes = 4096
     while bounded(state.region_bytes < used, 32):
         state.region_bytes *= 2

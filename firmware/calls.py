@@ -15,8 +15,17 @@ def has_extension(extension: u64) -> bool:
     """Whether probe_extension finds it."""
     match extension:
         case (
-            Extension.SET_TIMER | Extension.PUTCHAR | Extension.GETCHAR | Extension.CLEAR_IPI | Extension.SHUTDOWN
-            | Extension.BASE | Extension.TIME | Extension.IPI | Extension.RFENCE | Extension.HSM | Extension.SRST
+            Extension.SET_TIMER
+            | Extension.PUTCHAR
+            | Extension.GETCHAR
+            | Extension.CLEAR_IPI
+            | Extension.SHUTDOWN
+            | Extension.BASE
+            | Extension.TIME
+            | Extension.IPI
+            | Extension.RFENCE
+            | Extension.HSM
+            | Extension.SRST
             | Extension.DBCN
         ):
             return True
@@ -154,7 +163,9 @@ def fence(me: u64, frame: Ptr[TrapFrame]) -> u64:
     if not harts.is_valid(mask, base):
         return Error.INVALID_PARAM
     targets = harts.selected(mask, base)
-    return fences.remote(me, targets, function, frame.registers[A1 + 1], frame.registers[A1 + 2], frame.registers[A1 + 3])
+    return fences.remote(
+        me, targets, function, frame.registers[A1 + 1], frame.registers[A1 + 2], frame.registers[A1 + 3]
+    )
 
 
 @fn

@@ -60,6 +60,7 @@ def decode(instruction: u32, access: Ptr[Access]) -> bool:
         access.is_signed = funct & 4 == 0
         access.register = instruction >> 20 & 31 if access.is_store else instruction >> 7 & 31
         return True
+    funct = instruction >> 13 & 7
     if funct & 3 != 2 and funct & 3 != 3:
         return False
     access.is_store = funct & 4 != 0

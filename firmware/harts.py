@@ -43,7 +43,14 @@ def enter(me: u64, address: u64, opaque: u64, mode: Mode) -> Never:
     csr.sscratch.write(0)
     csr.mip.clear(Interrupt.SUPERVISOR_SOFTWARE | Interrupt.SUPERVISOR_TIMER)
     csr.mstatus.clear(
-        Status.MPP | Status.MPRV | Status.SIE | Status.SPIE | Status.SUM | Status.MXR | Status.TVM | Status.TW
+        Status.MPP
+        | Status.MPRV
+        | Status.SIE
+        | Status.SPIE
+        | Status.SUM
+        | Status.MXR
+        | Status.TVM
+        | Status.TW
         | Status.TSR
     )
     csr.mstatus.set(u64(u8(mode)) << Status.MPP_SHIFT)

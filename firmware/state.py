@@ -43,15 +43,15 @@ booted = variable(u64, 0, section=".data")
 
 facts = variable(Facts)
 has_sstc = variable(bool, False)
-firmware_start = external(u8, "firmware_start")
-firmware_end = external(u8, "firmware_end")
+image_start = external(u8, "image_start")
+image_end = external(u8, "image_end")
 region_bytes = variable(u64, 0)
-"""The firmware's protected region: a power of two from firmware_start on."""
+"""The firmware's protected region: a power of two from image_start on."""
 
 
 @fn
 def start_address() -> u64:
-    return u64(address_of(ptr(firmware_start)))
+    return u64(address_of(ptr(image_start)))
 
 
 @fn

@@ -81,8 +81,10 @@ class GdbClient:
 
     def write_memory(self, address: int, data: bytes) -> None:
         """Sets bytes."""
-        if self.command(f"M{address:x},{len(data):x}:{data.hex()}") != "OK":
-            raise GdbError(f"QEMU cannot write {len(data)} bytes at {address:#x}")
+        for start in range(0, len(data), 1024):  # a packet has at most 4096 characters
+            part = data[start : start + 1024]
+            if self.command(f"M{address + start:x},{len(part):x}:{part.hex()}") != "OK":
+                raise GdbError(f"QEMU cannot write {len(part)} bytes at {address + start:#x}")
 
     def registers(self) -> list[int]:
         """x0..x31 and pc."""

@@ -19,7 +19,9 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 
 CLOCK = RunOptions.__dataclass_fields__["clock"].default
 
-BiosOption = Annotated[str, typer.Option(help="Firmware: a file, `default` (Debian's OpenSBI) or `none`.")]
+BiosOption = Annotated[
+    str, typer.Option(help="Firmware: a file, `default` (Debian's OpenSBI), `splax` (ours) or `none`.")
+]
 KernelOption = Annotated[Path | None, typer.Option(help="Kernel: ELF, uImage or raw image.")]
 InitrdOption = Annotated[Path | None, typer.Option(help="Initial RAM disk.")]
 AppendOption = Annotated[str, typer.Option(help="Kernel command line.")]
@@ -62,6 +64,10 @@ def _options(
     checkpoint: CheckpointOption = None,
 ) -> RunOptions:
     values: Any = dict(locals(), ram=parse_size(ram))
+    if bios == "splax":
+        from firmware.image import build_firmware
+
+        values["bios"] = str(build_firmware().image)
     return RunOptions(**values)
 
 
@@ -81,6 +87,17 @@ _running_command(
     "run", "run", "Runs software on the simulated SoC, with its console on this terminal (Ctrl-A x leaves)."
 )
 _running_command("qemu", "twin", "Runs the same on the functional twin, `qemu-system-riscv64 -M virt`.")
+
+
+@app.command("build-firmware")
+def build_firmware(
+    out: Annotated[Path | None, typer.Option(help="Write the raw image (fw_dynamic, for --bios).")] = None,
+    elf: Annotated[Path | None, typer.Option(help="Write the ELF file, for debuggers.")] = None,
+) -> None:
+    """Builds our machine-mode firmware; says its sizes and the stack that every entry needs."""
+    from firmware.__main__ import write
+
+    write(out, elf)
 
 
 @app.command()

@@ -72,7 +72,9 @@ def test_the_reservation_is_in_the_tree_and_nothing_else_changed(cells_of_node):
     after = unflatten(space)
     node = after.find("/reserved-memory/mmode_resv0@80000000")
     address, size = cells_of_node or (2, 2)
-    assert node.properties["reg"] == (cells64 if address == 2 else cells)(BASE) + (cells64 if size == 2 else cells)(SIZE)
+    assert node.properties["reg"] == (cells64 if address == 2 else cells)(BASE) + (cells64 if size == 2 else cells)(
+        SIZE
+    )
     assert node.properties["no-map"] == b"" and len(node.properties) == 2
     parent = after.find("/reserved-memory")
     assert parent.properties["ranges"] == b"" and parent.properties["#address-cells"] == cells(address)
