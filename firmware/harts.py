@@ -1,8 +1,8 @@
 """Hart state management (SBI 2.0 chapter 9), and interrupts between harts (chapter 7).
 
 A hart in a lower mode is STARTED. A stopped hart waits in `wait_stopped`, on an empty stack of the firmware; a
-suspended one waits in the middle of its call. Both serve fences of other harts. Transitions are made by compare-and-swap
-on the state, so that of two harts that start a third one succeeds.
+suspended one waits in the middle of its call. Both serve fences of other harts. A start is made by compare-and-swap on
+the state, so that of two harts that start a third one succeeds.
 """
 
 from typing import Never
