@@ -139,6 +139,11 @@ def test_without_an_hpet_the_8254_is_the_yardstick():
         assert machine.ticks() > 0
 
 
+def test_every_processor_that_the_madt_enables_is_counted():
+    with pvh("-smp", "3") as machine:
+        assert re.search(r"cpu +QEMU.*, 3 in all, started on 0\n", machine.expect("\n> "))
+
+
 def test_memory_above_4_gib_is_used():
     with pvh(memory="5G") as machine:
         assert re.search(r"memory +(5242\d{3}|5243\d{3}) KiB", machine.expect("\n> "))
