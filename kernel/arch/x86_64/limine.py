@@ -82,7 +82,7 @@ class MemoryEntry:
 
     base: u64
     length: u64
-    type: u64
+    memory_type: u64
 
 
 @struct
@@ -235,7 +235,7 @@ def read_map(answer: Ptr[MemoryResponse], info: Ptr[BootInfo]) -> BootError:
     for i in bounded(range(2 * count), 2 * MAX_ENTRIES):
         # Twice: where entries overlap the first one added stays, and what is reserved comes first.
         entry = pointer_at(usize(entries[i % count]), MemoryEntry)
-        kind = kind_of(entry.type)
+        kind = kind_of(entry.memory_type)
         if (kind == RegionKind.FREE) == (i >= count) and not memory_map.add(info, entry.base, entry.length, kind):
             return BootError.TOO_MANY_REGIONS
     return BootError.NONE
