@@ -27,6 +27,16 @@ class Divide(IntEnum):
     BY_1 = 0b1011
 
 
+class Delivery(IntEnum):
+    """Delivery mode of a local vector (11.5.1)."""
+
+    FIXED = 0
+    SMI = 2
+    NMI = 4
+    INIT = 5
+    EXTERNAL = 7
+
+
 class Registers(RegisterFile, size=0x400, access_bytes=(4,), gaps="zero"):
     """Table 11-1. Every register is 32 bits wide, on a 16-byte boundary."""
 
@@ -53,7 +63,13 @@ class Registers(RegisterFile, size=0x400, access_bytes=(4,), gaps="zero"):
         },
     )
     lint0 = Register(0x350, 32, Access.RW, reset=0x1_0000, fields={"vector": Field(0, 8), "masked": Field(16)})
-    lint1 = Register(0x360, 32, Access.RW, reset=0x1_0000, fields={"vector": Field(0, 8), "masked": Field(16)})
+    lint1 = Register(
+        0x360,
+        32,
+        Access.RW,
+        reset=0x1_0000,
+        fields={"vector": Field(0, 8), "delivery": Field(8, 3, enum=Delivery), "masked": Field(16)},
+    )
     error = Register(0x370, 32, Access.RW, reset=0x1_0000, fields={"vector": Field(0, 8), "masked": Field(16)})
     initial_count = Register(0x380, 32, Access.RW)
     current_count = Register(0x390, 32, Access.RO, volatile=True)
@@ -69,10 +85,11 @@ TIMER_DIVISOR = 16
 
 @fn
 def enable(apic: Ptr[Registers], spurious_vector: u8) -> None:
-    """Software enable (11.4.7.2), everything accepted, the local pins masked: the 8259 stays silent."""
+    """Software enable (11.4.7.2), everything accepted. LINT0, the 8259's pin, is masked; LINT1 is the NMI
+    (MultiProcessor Specification 1.4, 3.6.1)."""
     apic.task_priority.write(0)
     apic.lint0.write(vector=0, masked=True)
-    apic.lint1.write(vector=0, masked=True)
+    apic.lint1.write(vector=0, delivery=Delivery.NMI, masked=False)
     apic.timer.write(vector=0, masked=True, mode=TimerMode.ONE_SHOT)
     apic.spurious.write(vector=spurious_vector, enable=True)
 

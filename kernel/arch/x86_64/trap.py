@@ -15,7 +15,7 @@ from typing import Never
 
 from kernel import fault
 from kernel.arch.x86_64 import interrupts
-from kernel.arch.x86_64.descriptors import STUB_BYTES, TSS_RSP0
+from kernel.arch.x86_64.descriptors import ON_PANIC_STACK, STUB_BYTES, TSS_RSP0
 from kernel.arch.x86_64.instructions import read_cr2
 from kernel.arch.x86_64.trap_frame import (
     EXCEPTIONS,
@@ -49,7 +49,7 @@ def _stubs() -> str:
         lines.append(f"    .balign {STUB_BYTES}")
         if vector not in WITH_ERROR_CODE:
             lines.append("    pushq $0")
-        lines += [f"    pushq ${vector}", "    jmp trap_common"]
+        lines += [f"    pushq ${vector}", "    jmp trap_fatal" if vector in ON_PANIC_STACK else "    jmp trap_common"]
     return "\n".join(lines)
 
 
@@ -82,6 +82,15 @@ trap_common:
 {_moves(load=True)}
     addq ${frame["rip"].offset}, %rsp
     iretq
+
+trap_fatal:
+    subq ${general}, %rsp
+{_moves(load=False)}
+    cld
+    movq %rsp, %rdi
+    andq $-16, %rsp
+    call trap_fatal_from_anywhere
+    ud2
 
 trap_user:
     swapgs
@@ -155,6 +164,12 @@ def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
         kernel_fault(frame)
 
 
+@fn(symbol="trap_fatal_from_anywhere", entry=True)
+def trap_fatal_from_anywhere(frame: Ptr[TrapFrame]) -> Never:
+    """A non-maskable interrupt, double fault or machine check, on the panic stack: nothing goes on after it."""
+    kernel_fault(frame)
+
+
 @fn
 def kernel_fault(frame: Ptr[TrapFrame]) -> Never:
     """The panic of a trap that the kernel must not have. CR2 is the address of a page fault, doubled or not."""
@@ -173,4 +188,4 @@ def kernel_fault(frame: Ptr[TrapFrame]) -> Never:
     fault.finish(frame.rip, frame.rbp)
 
 
-ROOTS = [trap_from_user, trap_from_kernel]
+ROOTS = [trap_from_user, trap_from_kernel, trap_fatal_from_anywhere]

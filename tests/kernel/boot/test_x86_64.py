@@ -90,6 +90,18 @@ def test_what_the_kernel_must_not_do_is_a_panic_with_a_backtrace(command: str, w
             machine.expect(text, seconds=0.1)
 
 
+def test_a_non_maskable_interrupt_is_a_panic_on_a_stack_of_its_own(tmp_path):
+    with pvh(*monitor(tmp_path)) as machine:
+        machine.expect("\n> ")
+        Monitor(tmp_path / "monitor").ask("nmi")
+        assert machine.wait() == FAILED
+        machine.expect("panic: non-maskable interrupt", seconds=0.1)
+        machine.expect("vector 0x2\n", seconds=0.1)
+        symbols = image.Elf(image.build("x86_64").elf.read_bytes()).symbols
+        rsp = int(re.search(r"rsp (0x[0-9a-f]+)", machine.expect("backtrace", seconds=0.1))[1], 16)
+        assert symbols["stack_bottom"] < rsp <= symbols["stack_top"], "where the interrupted code was"
+
+
 def test_reboot_starts_the_kernel_again():
     with pvh(reboots=True) as machine:
         machine.expect("\n> ")
