@@ -24,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ARCHITECTURES = ("riscv64", "x86_64", "aarch64")
+USER_MODE = ("riscv64",)  # where the microkernel runs programs
 VERSION = "1"  # of the manifest's form
 FLAGS = ("-fno-omit-frame-pointer",)  # for backtraces
 
@@ -169,6 +170,14 @@ def _link(name: str, directory: Path) -> dict[str, int]:
 
     script = directory / "kernel.ld"
     script.write_text(link.script(layout.LINKER))
+    programs = []
+    if name in USER_MODE:
+        from kernel import programs as user_programs
+
+        archive = user_programs.archive_assembly(user_programs.build_archive(name, directory))
+        made_archive = directory / "archive.S"
+        made_archive.write_text(archive)
+        programs.append(made_archive)
     made = compiler.build_object([*entry.ROOTS, kernel_panic_stacked], name, optimize="-Os", defines=FLAGS)
     assembly = compiler.compile_assembly(entry.ASSEMBLY, name)
     flags = ["-T", str(script), "-z", "max-page-size=4096", "--no-pie", "-z", "norelro"]
@@ -176,7 +185,7 @@ def _link(name: str, directory: Path) -> dict[str, int]:
     table: list[tuple[int, str]] = []
     for _ in range(3):
         symbols = compiler.compile_assembly(symbol_assembly(table), name)
-        compiler.link([assembly, made.path, symbols], name, elf, flags)
+        compiler.link([assembly, made.path, symbols, *programs], name, elf, flags)
         parsed = Elf(elf.read_bytes())
         found = parsed.functions()
         if found == table:

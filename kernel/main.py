@@ -4,8 +4,29 @@ from typing import Never
 
 from kernel import clock, monitor
 from kernel.banner import banner
-from kernel.boot_info import BootInfo
+from kernel.boot_info import BootInfo, text_view
 from kernel.lang import *
+from kernel.lang.declare import Later
+
+
+@fn
+def no_users(info: Ptr[BootInfo]) -> Never:
+    """Where the microkernel does not run programs yet: the monitor."""
+    monitor.run(info)
+
+
+start_users = by_arch(
+    riscv64=Later("kernel.arch.riscv64.trap", "start_users"), x86_64=no_users, aarch64=no_users, host=no_users
+)
+
+
+@fn
+def wants_users(info: Ptr[BootInfo]) -> bool:
+    """Whether the command line says `user`."""
+    text = text_view(ptr(info.command_line))
+    if len(text) < 4:
+        return False
+    return text[0] == 117 and text[1] == 115 and text[2] == 101 and text[3] == 114
 
 
 @fn
@@ -13,4 +34,6 @@ def kernel_main(info: Ptr[BootInfo]) -> Never:
     """The kernel: paging, console, interrupts and timer are set up, interrupts are off."""
     banner(info)
     clock.start(info.timer_hz)
+    if wants_users(info):
+        start_users(info)
     monitor.run(info)

@@ -13,3 +13,9 @@ def pointer_maker(T: Any) -> Any:
         return pointer_at(address, T)
 
     return at
+
+
+@fn
+def bytes_of(address: usize, length: usize) -> Span[u8]:
+    """Memory as bytes; what it is, the caller knows."""
+    return span(pointer_at(address, Array[u8, 1 << 30]))[0:length]

@@ -3,13 +3,13 @@ first program with the same system calls that everybody has. There is no second 
 """
 
 from kernel.abi import Error, Kind, SystemCall, ThreadState
-from kernel.core import capabilities, machine, system_calls
+from kernel.core import capabilities, system_calls
 from kernel.core.access import table_slot
 from kernel.core.objects import Place, Slot, Table, Thread
 from kernel.core.state import INTERRUPTS, kernel
 from kernel.lang import *
 
-BOOT_SLOTS = 128
+BOOT_SLOTS = 512
 
 
 @struct
@@ -39,7 +39,7 @@ def begin() -> None:
     thread.header.kind = Kind.THREAD
     thread.header.references = 1
     thread.table.place = Place.THREAD_TABLE
-    capabilities.fill(ptr(thread.table), ptr(kernel.origin), Kind.TABLE, address_of(table), 7, 31)
+    capabilities.fill(ptr(thread.table), ptr(kernel.origin), Kind.TABLE, address_of(table), 9, 31)
     thread.state = ThreadState.READY
     kernel.current = thread
 
@@ -50,6 +50,12 @@ def add(index: u64, kind: Kind, object: usize, size: u8, rights: u8) -> u64:
     slot = table_slot(ptr(boot_table.table), index)
     capabilities.fill(slot, ptr(kernel.origin), kind, object, size, rights)
     return u64(slot.generation) << 32 | index
+
+
+@fn
+def handle_at(index: u64) -> u64:
+    """The handle of what is in a slot of the boot thread's table."""
+    return u64(table_slot(ptr(boot_table.table), index).generation) << 32 | index
 
 
 @fn
@@ -91,5 +97,4 @@ def end() -> None:
 def start_host_test(base: usize, bits: u8) -> u64:
     """For tests: a kernel with one untyped, whose handle is given."""
     begin()
-    _ = machine.read_time()
     return add(1, Kind.UNTYPED, base, bits, 31)

@@ -1,12 +1,19 @@
 """What the core asks of the architecture, for each of them; on the host, a model that tests look into.
 
-Everything else in kernel/core is the same on all architectures.
+Everything else in kernel/core is the same on all architectures. `kernel/arch/*/microkernel.py` has the functions, by these names.
 """
 
+import importlib
+import importlib.util
+from typing import Any
+
+from kernel import arch
 from kernel.arch.objects import pointer_maker
 from kernel.arch.riscv64 import user_pages
 from kernel.core.objects import Frame
 from kernel.lang import *
+from kernel.lang.declare import Later
+from kernel.services.elf import MACHINES
 
 host_time = variable(u64, 0)
 host_deadline = variable(u64, 0)
@@ -108,26 +115,36 @@ def host_unmask_interrupt(number: u64) -> None:
     host_masked[number] = False
 
 
+def _by_arch(name: str, model: Any) -> Any:
+    """The selected architecture's, and the host's model."""
+    choices = {"host": model}
+    module = f"kernel.arch.{arch.selected}.microkernel"
+    if importlib.util.find_spec(module) is not None:
+        choices[arch.selected] = Later(module, name)
+    return by_arch(**choices)
+
+
+ELF_MACHINE = by_arch(host=0, **MACHINES)
 word_at = pointer_maker(u64)
-LEVELS = by_arch(host=user_pages.LEVELS)
-USER_END = by_arch(host=user_pages.USER_END)
-leaf_entry = by_arch(host=user_pages.leaf_entry)
-table_entry = by_arch(host=user_pages.table_entry)
-is_present = by_arch(host=user_pages.is_present)
-is_table = by_arch(host=user_pages.is_table)
-entry_physical = by_arch(host=user_pages.entry_physical)
-translation = by_arch(host=user_pages.translation)
-physical = by_arch(host=host_physical)
-virtual = by_arch(host=host_virtual)
-flush_page = by_arch(host=host_flush_page)
-flush_space = by_arch(host=host_flush_space)
-publish_tables = by_arch(host=host_publish_tables)
-share_kernel_half = by_arch(host=host_share_kernel_half)
-leave_spaces = by_arch(host=host_leave_spaces)
-set_translation = by_arch(host=host_set_translation)
-mask_interrupt = by_arch(host=host_mask_interrupt)
-unmask_interrupt = by_arch(host=host_unmask_interrupt)
-read_time = by_arch(host=host_read_time)
-set_deadline = by_arch(host=host_set_deadline)
-restart = by_arch(host=host_restart)
-start = by_arch(host=host_start)
+LEVELS = _by_arch("LEVELS", user_pages.LEVELS)
+USER_END = _by_arch("USER_END", user_pages.USER_END)
+leaf_entry = _by_arch("leaf_entry", user_pages.leaf_entry)
+table_entry = _by_arch("table_entry", user_pages.table_entry)
+is_present = _by_arch("is_present", user_pages.is_present)
+is_table = _by_arch("is_table", user_pages.is_table)
+entry_physical = _by_arch("entry_physical", user_pages.entry_physical)
+translation = _by_arch("translation", user_pages.translation)
+physical = _by_arch("physical", host_physical)
+virtual = _by_arch("virtual", host_virtual)
+flush_page = _by_arch("flush_page", host_flush_page)
+flush_space = _by_arch("flush_space", host_flush_space)
+publish_tables = _by_arch("publish_tables", host_publish_tables)
+share_kernel_half = _by_arch("share_kernel_half", host_share_kernel_half)
+leave_spaces = _by_arch("leave_spaces", host_leave_spaces)
+set_translation = _by_arch("set_translation", host_set_translation)
+mask_interrupt = _by_arch("mask_interrupt", host_mask_interrupt)
+unmask_interrupt = _by_arch("unmask_interrupt", host_unmask_interrupt)
+read_time = _by_arch("read_time", host_read_time)
+set_deadline = _by_arch("set_deadline", host_set_deadline)
+restart = _by_arch("restart", host_restart)
+start = _by_arch("start", host_start)

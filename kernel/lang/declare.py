@@ -5,6 +5,7 @@ when it is first needed: by a call from Python (which runs the host-native build
 """
 
 import enum as python_enum
+import importlib
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -185,6 +186,20 @@ def closure_names(function: "Function | Assembly") -> list[str]:
         if isinstance(value, (Type, int)):
             found.append(str(value))
     return found
+
+
+class Later:
+    """A captured value that is imported when it is first compiled: where modules need each other."""
+
+    def __init__(self, module: str, name: str):
+        self.module, self.name = module, name
+
+    def resolve(self) -> Any:
+        """The value."""
+        return getattr(importlib.import_module(self.module), self.name)
+
+    def __repr__(self) -> str:
+        return f"{self.module}.{self.name}"
 
 
 class ByArch:

@@ -149,6 +149,8 @@ class Expressions(Constants):
             if arch not in value.choices:
                 raise self.refuse("K107", node, f"{ast.unparse(node)} has no value for {arch}: {value!r}")
             value = value.choices[arch]
+        if isinstance(value, declare.Later):
+            value = value.resolve()
         if isinstance(value, declare.Variable):
             return tree.Global(self.span(node), value.type, value)
         return Static(value, self.span(node))

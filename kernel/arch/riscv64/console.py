@@ -18,6 +18,7 @@ FIFO_BYTES = 16
 kind = variable(ConsoleKind, ConsoleKind.SBI)
 base = variable(usize, 0)
 interrupt = variable(u32, 0)
+connected = variable(bool, False)  # the kernel takes its interrupt
 
 
 @fn

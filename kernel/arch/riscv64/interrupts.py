@@ -4,6 +4,7 @@ from kernel import devicetree
 from kernel.arch.riscv64 import console, paging, timer
 from kernel.boot_info import BootInfo, ConsoleKind, ControllerKind
 from kernel.boot_tree import tree
+from kernel.core.interrupts import arrived
 from kernel.devicetree import MAX_NODES, NO_NODE, Range
 from kernel.lang import *
 from rtl.registers import plic
@@ -100,6 +101,16 @@ def enable(source: u32) -> None:
 
 
 @fn
+def disable(source: u32) -> None:
+    """Keeps a source from this hart."""
+    if source == 0 or source >= SOURCES:
+        return
+    word = usize(source // 32)
+    here = enables()
+    here.enable[context % CONTEXTS][word].write(here.enable[context % CONTEXTS][word].read() & ~(u32(1) << source % 32))
+
+
+@fn
 def dispatch() -> None:
     """Serves what is pending."""
     global served
@@ -108,8 +119,10 @@ def dispatch() -> None:
         if source == 0:
             return
         served += 1
-        if source == console.interrupt:
+        if source == console.interrupt and console.connected:
             console.receive()
+        else:
+            arrived(u64(source))
         claims().claim[context % CONTEXTS].write(source)
 
 
@@ -119,3 +132,12 @@ def connect_console(info: Ptr[BootInfo]) -> None:
     if info.console == ConsoleKind.NS16550 and info.controller == ControllerKind.PLIC and info.console_interrupt != 0:
         enable(info.console_interrupt)
         console.enable_interrupt()
+        console.connected = True
+
+
+@fn
+def disconnect_console() -> None:
+    """The console's interrupt is a driver's from now on."""
+    if console.connected:
+        disable(console.interrupt)
+        console.connected = False

@@ -13,58 +13,19 @@ sscratch points to the current thread's TrapFrame while user code runs, and is 0
 from typing import Never
 
 from kernel import clock, fault
-from kernel.arch.riscv64 import interrupts, probe
+from kernel.arch.riscv64 import cpu, interrupts, microkernel, probe
+from kernel.arch.riscv64.trap_frame import REGISTERS, TrapFrame
+from kernel.boot_info import BootInfo
+from kernel.core import start, system_calls
+from kernel.core.access import thread_at
+from kernel.core.objects import Thread
+from kernel.core.state import kernel
 from kernel.lang import *
 from kernel.printing import put
 
 CAUSE_MASK = (1 << 63) - 1
 SUPERVISOR_TIMER = 5
 SUPERVISOR_EXTERNAL = 9
-REGISTERS = "ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split()
-"""x1..x31, by their ABI names."""
-
-
-@struct
-class TrapFrame:
-    """What a hart is, apart from memory: x1..x31, where it was, its status and why it stopped (Privileged 4.1)."""
-
-    ra: u64
-    sp: u64
-    gp: u64
-    tp: u64
-    t0: u64
-    t1: u64
-    t2: u64
-    s0: u64
-    s1: u64
-    a0: u64
-    a1: u64
-    a2: u64
-    a3: u64
-    a4: u64
-    a5: u64
-    a6: u64
-    a7: u64
-    s2: u64
-    s3: u64
-    s4: u64
-    s5: u64
-    s6: u64
-    s7: u64
-    s8: u64
-    s9: u64
-    s10: u64
-    s11: u64
-    t3: u64
-    t4: u64
-    t5: u64
-    t6: u64
-    sepc: u64
-    sstatus: u64
-    scause: u64
-    stval: u64
-
-
 _AT = {name: field.offset for name, field in TrapFrame.fields.items()}
 _SIZE = TrapFrame.size
 _SLOT = (_SIZE + 15) // 16 * 16  # what a frame takes on a stack
@@ -170,10 +131,50 @@ overflow:
 )
 
 
+USER_ECALL = 8
+running_users = variable(bool, False)
+
+
+@assembly("riscv64", "mv a0, {frame}\nlla sp, stack_top\nj trap_resume")
+def enter(frame: Ptr[TrapFrame]) -> Never:
+    """Leaves the kernel for the thread of a frame."""
+
+
+@fn
+def start_users(info: Ptr[BootInfo]) -> Never:
+    """The kernel serves user code from now on."""
+    global running_users
+    interrupts.disconnect_console()
+    microkernel.initialize()
+    start.first_program(info)
+    running_users = True
+    kernel.programmed = 0
+    enter(resume_frame(system_calls.leave_kernel()))
+
+
 @fn(symbol="trap_from_user", entry=True)
 def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
     """A trap of user code; gives the frame to go on with."""
-    panic("a trap from user mode, and there is no user mode yet")
+    thread = thread_at(address_of(frame))
+    if frame.scause == USER_ECALL:
+        frame.sepc += 4
+        return resume_frame(system_calls.system_call(thread))
+    if frame.scause >> 63 != 0:
+        interrupt(frame.scause & CAUSE_MASK)
+        return resume_frame(system_calls.leave_kernel())
+    return resume_frame(system_calls.fault(thread, frame.scause, frame.stval, frame.sepc))
+
+
+@fn
+def resume_frame(next: Ptr[Thread] | None) -> Ptr[TrapFrame]:
+    """The frame of the thread that runs now; when there is none, sleeps until an interrupt makes one ready."""
+    thread = next
+    while bounded(thread is None, 1 << 62):
+        cpu.wait_for_interrupt()
+        cpu.enable_interrupts()  # what is pending is taken here, by trap_from_kernel
+        cpu.disable_interrupts()
+        thread = system_calls.leave_kernel()
+    return pointer_at(address_of(some(thread)), TrapFrame)
 
 
 @fn(symbol="trap_from_kernel", entry=True)
@@ -197,7 +198,10 @@ def trap_overflow(frame: Ptr[TrapFrame]) -> None:
 def interrupt(number: u64) -> None:
     """Serves one interrupt (Privileged 4.1.8, table 4.2)."""
     if number == SUPERVISOR_TIMER:
-        clock.interrupt()
+        if running_users:
+            _ = system_calls.timer()
+        else:
+            clock.interrupt()
     elif number == SUPERVISOR_EXTERNAL:
         interrupts.dispatch()
     else:

@@ -1,0 +1,110 @@
+"""From the facts of the boot to the first program: memory and devices become capabilities, the program gets all of them.
+
+The table that it starts with is described in kernel/system/layout.py.
+"""
+
+from kernel import archive
+from kernel.abi import PAGE, Error, Kind, SystemCall
+from kernel.arch.objects import bytes_of
+from kernel.archive import Entry
+from kernel.boot_info import MAX_REGIONS, BootInfo, ConsoleKind, RegionKind
+from kernel.core import boot, load, machine
+from kernel.core.access import slice_at, table_slot
+from kernel.lang import *
+from kernel.linked import user_archive, user_archive_end
+from kernel.system import layout
+
+UNTYPED_LIMIT = layout.LAST_UNTYPED + 1 - layout.FIRST_UNTYPED
+SMALLEST = 16  # log2 of the smallest untyped that is worth a slot
+
+untyped_count = variable(u64, 0)
+
+
+@fn
+def add_memory(info: Ptr[BootInfo]) -> None:
+    """Free memory, in aligned powers of two."""
+    global untyped_count
+    for i in bounded(range(info.region_count), MAX_REGIONS):
+        region = ptr(info.regions[i])
+        if region.kind == RegionKind.FREE:
+            start = region.base
+            end = region.base + region.size
+            for _ in range(64):
+                if start >= end or untyped_count == UNTYPED_LIMIT:
+                    break
+                bits = min(ctz(start), 63 - clz(end - start))
+                bits = min(bits, 37)
+                if bits >= SMALLEST:
+                    index = layout.FIRST_UNTYPED + untyped_count
+                    _ = boot.add(index, Kind.UNTYPED, machine.virtual(start), trunc(bits, u8), 31)
+                    untyped_count += 1
+                start += u64(1) << bits
+
+
+@fn
+def largest() -> u64:
+    """The handle of the largest untyped."""
+    best: u64 = layout.FIRST_UNTYPED
+    for i in bounded(range(1, untyped_count), UNTYPED_LIMIT):
+        index = layout.FIRST_UNTYPED + i
+        table = ptr(boot.boot_table.table)
+        if table_slot(table, index).size > table_slot(table, best).size:
+            best = index
+    return boot.handle_at(best)
+
+
+@fn
+def must(error: Error) -> None:
+    """The first program cannot be started without it."""
+    assert error == Error.NONE, "the first program cannot be set up"
+
+
+@fn
+def make(memory: u64, index: u64, kind: Kind, bits: u64) -> u64:
+    """A new object in a slot of the boot table; gives its handle."""
+    must(boot.request(SystemCall.RETYPE, memory, 0, index, u64(kind), bits))
+    return boot.result(0)
+
+
+@fn
+def first_program(info: Ptr[BootInfo]) -> None:
+    """Makes the kernel's objects and the first thread, ready to run."""
+    boot.begin()
+    add_memory(info)
+    assert untyped_count > 0, "no memory is left for programs"
+    if info.console == ConsoleKind.NS16550:
+        base = machine.virtual(info.console_base // PAGE * PAGE)
+        _ = boot.add(layout.CONSOLE, Kind.DEVICE, base, 12, 27)
+        _ = boot.add(layout.CONSOLE_INTERRUPT, Kind.INTERRUPT, usize(info.console_interrupt), 0, 27)
+    _ = boot.add(layout.MACHINE, Kind.MACHINE, 0, 0, 31)
+    _ = boot.add(layout.AUDIT, Kind.AUDIT, 0, 0, 31)
+    programs = address_of(ptr(user_archive))
+    size = u64(address_of(ptr(user_archive_end)) - programs)
+    _ = boot.add(layout.ARCHIVE, Kind.DEVICE, programs, trunc(ctz(size), u8), 25)
+    memory = largest()
+    table = make(memory, layout.TABLE, Kind.TABLE, layout.TABLE_BITS)
+    space = make(memory, layout.SPACE, Kind.SPACE, 0)
+    thread = make(memory, layout.THREAD, Kind.THREAD, 0)
+    slice = make(memory, layout.SLICE, Kind.SLICE, 0)
+    slice_object = slice_at(table_slot(ptr(boot.boot_table.table), layout.SLICE).object)
+    slice_object.level = 63
+    entry = zero(Entry)
+    files = view(bytes_of(programs, exact(size, usize)))
+    assert archive.find(files, "init", ptr(entry)), "the image has no program `init`"
+    file = files[usize(entry.offset) : usize(entry.offset + entry.bytes)]
+    start = load.program(file, machine.ELF_MACHINE, memory, space)
+    must(boot.request(SystemCall.THREAD_CONFIGURE, thread, table, space, 0, slice))
+    must(boot.request(SystemCall.THREAD_START, thread, start, layout.STACK_TOP, 0, 0))
+    hand_over(table)
+    boot.end()
+
+
+@fn
+def hand_over(table: u64) -> None:
+    """Moves everything that the layout names into the first program's table, its own table last."""
+    for i in range(layout.LAST + 1):
+        index = u64(layout.LAST - i)
+        if index != layout.TABLE:
+            if table_slot(ptr(boot.boot_table.table), index).kind != Kind.EMPTY:
+                must(boot.request(SystemCall.MOVE, boot.handle_at(index), table, index, 0, 0))
+    must(boot.request(SystemCall.DERIVE, table, table, layout.TABLE, 31, 0))

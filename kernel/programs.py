@@ -1,0 +1,29 @@
+"""The user programs of an image, and the archive that carries them. Part of an image build's own process."""
+
+import importlib
+from pathlib import Path
+
+from kernel import archive
+from kernel.user.program import build_program
+
+PROGRAMS = ("init", "clock_server")
+
+
+def build_archive(arch: str, directory: Path) -> Path:
+    """The archive of all programs of the default image."""
+    names = {name: importlib.import_module(f"kernel.system.programs.{name}").main for name in PROGRAMS}
+    path = directory / "archive"
+    path.write_bytes(archive.pack({name: build_program(main, arch) for name, main in names.items()}))
+    return path
+
+
+def archive_assembly(path: Path) -> str:
+    """The archive as a part of the kernel's read-only data."""
+    return f"""
+    .section .rodata.archive, "a"
+    .balign 4096
+    .globl user_archive, user_archive_end
+user_archive:
+    .incbin "{path}"
+user_archive_end:
+"""

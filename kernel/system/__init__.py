@@ -1,0 +1,1 @@
+"""User space: what the first program finds, the library that programs are written with, and the programs."""

@@ -1,0 +1,56 @@
+"""The console's registers, for the one program that has the capability: output, polled."""
+
+from kernel.abi import Error
+from kernel.arch.objects import pointer_maker
+from kernel.lang import *
+from kernel.system import loader
+from rtl.registers import ns16550
+
+ADDRESS = 0x1000_0000
+PATIENCE = 1 << 20
+
+uart_at = pointer_maker(ns16550.Registers)
+
+
+@fn
+def open(builder: Ptr[loader.Builder], device: u64) -> Error:
+    """Maps the registers."""
+    return loader.map_page(builder, builder.space, device, ADDRESS, 3)
+
+
+@fn
+def put_byte(byte: u8) -> None:
+    """Sends a byte when there is room (16550D section 8.4, LSR bit 5)."""
+    uart = uart_at(ADDRESS)
+    for _ in range(PATIENCE):
+        if uart.lsr.read().thr_empty:
+            uart.thr.write(byte)
+            return
+
+
+@fn
+def put(text: Str) -> None:
+    """A text; a line feed is what a terminal wants."""
+    for i in bounded(range(len(text)), 1024):
+        if text[i] == 10:
+            put_byte(13)
+        put_byte(text[i])
+
+
+@fn
+def put_decimal(value: u64, width: usize) -> None:
+    """A number, right-aligned."""
+    digits = zero(Array[u8, 20])
+    rest = value
+    count: usize = 0
+    for i in range(20):
+        digits[i] = trunc(48 + rest % 10, u8)
+        rest = rest // 10
+        count += 1
+        if rest == 0:
+            break
+    if width > count:
+        for _ in bounded(range(width - count), 64):
+            put_byte(32)
+    for i in bounded(range(count), 20):
+        put_byte(digits[count - 1 - i])

@@ -1,0 +1,18 @@
+"""The first program's table: which slot holds what, when it starts. Numbers are slot indices."""
+
+TABLE = 1  # this table
+SPACE = 2  # its address space
+THREAD = 3  # itself
+SLICE = 4  # its time slice, as high as there is: the authority to make others
+ARCHIVE = 5  # the programs of the image, read-only memory
+CONSOLE = 6  # the console's registers
+CONSOLE_INTERRUPT = 7
+MACHINE = 8  # reboot, shutdown, facts
+AUDIT = 9  # the audit ring
+FIRST_UNTYPED, LAST_UNTYPED = 16, 47  # free memory
+LAST = LAST_UNTYPED
+TABLE_BITS = 10
+
+# Addresses of every program
+STACK_TOP = 0x3F_0000_0000
+MOST_STACK_PAGES = 64
