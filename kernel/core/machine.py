@@ -1,6 +1,7 @@
 """What the core asks of the architecture, for each of them; on the host, a model that tests look into.
 
-Everything else in kernel/core is the same on all architectures. `kernel/arch/*/microkernel.py` has the functions, by these names.
+Everything else in kernel/core is the same on all architectures. kernel/arch/*/microkernel.py has the functions, by the
+names they have here.
 """
 
 import importlib

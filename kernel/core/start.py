@@ -1,4 +1,4 @@
-"""From the facts of the boot to the first program: memory and devices become capabilities, the program gets all of them.
+"""From the facts of the boot to the first program: memory and devices become capabilities, and all are the program's.
 
 The table that it starts with is described in kernel/system/layout.py.
 """

@@ -62,9 +62,9 @@ def show(name: Str, row: Ptr[Row]) -> None:
         console.put(" no samples\n")
         return
     sort(row)
-    console.put_decimal(u64(row.samples[0]), 8)
-    console.put_decimal(u64(row.samples[row.count // 2]), 8)
-    console.put_decimal(u64(row.samples[row.count - 1]), 8)
+    console.put_decimal(u64(row.samples[0]), 11)
+    console.put_decimal(u64(row.samples[row.count // 2]), 11)
+    console.put_decimal(u64(row.samples[row.count - 1]), 11)
     console.put("\n")
 
 
@@ -106,7 +106,7 @@ def run(client: Ptr[Client]) -> None:
         console.put("\n")
         return
     console.put("IPC Benchmark Results (1,000 iterations):\n")
-    console.put("  cycles, across address spaces        min  median     max\n")
+    console.put("  cycles, across address spaces     min     median        max\n")
     show("  call, 8 words, one way          ", ptr(client.call))
     show("  reply-and-receive, one way      ", ptr(client.reply))
     show("  null system call                ", ptr(client.null))

@@ -17,7 +17,7 @@ client = variable(bench.Client)
 
 
 @fn
-def handle(slot: u64) -> u64:
+def first_life(slot: u64) -> u64:
     """The first life of a slot."""
     return u64(1) << 32 | slot
 
@@ -52,7 +52,7 @@ def largest_memory() -> u64:
 def map_archive() -> Error:
     """The image's programs."""
     for _ in range(4):
-        error = request(SystemCall.MAP, handle(layout.ARCHIVE), builder.space, ARCHIVE_ADDRESS, 1, 0)
+        error = request(SystemCall.MAP, first_life(layout.ARCHIVE), builder.space, ARCHIVE_ADDRESS, 1, 0)
         if error != Error.NO_PAGE_TABLE:
             return error
         table: u64 = 0
@@ -75,7 +75,7 @@ def start_clock_server(child: Ptr[loader.Child], endpoint: u64) -> Error:
     error = loader.load(ptr(builder), file, MACHINE, child)
     if error != Error.NONE:
         return error
-    error = request(SystemCall.SLICE_CONFIGURE, child.slice, 1, 8, 100_000, handle(layout.SLICE))
+    error = request(SystemCall.SLICE_CONFIGURE, child.slice, 1, 8, 100_000, first_life(layout.SLICE))
     if error == Error.NONE:
         error = calls.derive(endpoint, child.table, 1, 1, 0)
     if error == Error.NONE:
@@ -88,10 +88,10 @@ def start_clock_server(child: Ptr[loader.Child], endpoint: u64) -> Error:
 @fn
 def run() -> None:
     """What init does."""
-    builder.space = handle(layout.SPACE)
+    builder.space = first_life(layout.SPACE)
     builder.next_slot = FIRST_SLOT
     builder.memory = largest_memory()
-    if console.open(ptr(builder), handle(layout.CONSOLE)) != Error.NONE:
+    if console.open(ptr(builder), first_life(layout.CONSOLE)) != Error.NONE:
         return
     console.put("init: running in user mode\n")
     if not check(map_archive(), "mapping the archive"):
