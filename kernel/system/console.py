@@ -6,7 +6,9 @@ from kernel.lang import *
 from kernel.system import loader
 from rtl.registers import ns16550
 
-ADDRESS = 0x1000_0000
+ADDRESS = 0x1000_0000  # where the device is mapped
+# On x86_64 that opens its I/O ports (kernel/arch/x86_64/ports.py).
+REGISTERS = by_arch(riscv64=ADDRESS, aarch64=ADDRESS, x86_64=0x3F8, host=ADDRESS)
 PATIENCE = 1 << 20
 
 uart_at = pointer_maker(ns16550.Registers)
@@ -21,7 +23,7 @@ def open(builder: Ptr[loader.Builder], device: u64) -> Error:
 @fn
 def put_byte(byte: u8) -> None:
     """Sends a byte when there is room (16550D section 8.4, LSR bit 5)."""
-    uart = uart_at(ADDRESS)
+    uart = uart_at(REGISTERS)
     for _ in range(PATIENCE):
         if uart.lsr.read().thr_empty:
             uart.thr.write(byte)

@@ -78,7 +78,7 @@ def start(protocol: u32, information: u64) -> Never:
     paging.initialize(info)
     interrupts.initialize(info)
     timer.initialize(info)
-    console.enable_interrupt()
+    interrupts.connect_console()
     if platform.problem != AcpiError.NONE:
         put("\n")
         put(acpi_texts[u8(platform.problem)])

@@ -29,6 +29,10 @@ class Machine:
     def write_msr(self, number: int, value: int) -> None:
         """`wrmsr`."""
 
+    def read_cr3(self) -> int:
+        """The physical address of the root page table."""
+        return 0
+
     def timestamp(self) -> int:
         """`rdtsc`."""
         return 0
@@ -155,7 +159,7 @@ def read_cr2() -> u64:
 
 @assembly("x86_64", "movq %%cr3, {result}")
 def read_cr3() -> u64:
-    return 0
+    return machine.read_cr3()
 
 
 @assembly("x86_64", "movq {value}, %%cr3", clobbers=["memory"])

@@ -1,6 +1,5 @@
 """Interrupts: the APICs set up from what ACPI says, and what an interrupt does."""
 
-from kernel import clock
 from kernel.arch.x86_64 import apic, console, io_apic, local_apic, paging, pic, routing, timer
 from kernel.arch.x86_64.apic import first_io_apic, local
 from kernel.arch.x86_64.instructions import read_msr, write_msr
@@ -8,6 +7,7 @@ from kernel.arch.x86_64.local_apic import APIC_BASE_ENABLE, MSR_APIC_BASE
 from kernel.arch.x86_64.platform import platform
 from kernel.arch.x86_64.timer import TIMER_VECTOR
 from kernel.boot_info import BootInfo, ControllerKind
+from kernel.core.interrupts import arrived
 from kernel.lang import *
 
 PIC_VECTORS = 0x20  # Sixteen: spurious ones of the 8259s, which are masked.
@@ -15,6 +15,7 @@ SPURIOUS_VECTOR = 0xFF
 
 spurious = variable(u64, 0)
 served = variable(u64, 0)
+console_connected = variable(bool, False)
 
 
 @fn
@@ -34,17 +35,41 @@ def initialize(info: Ptr[BootInfo]) -> None:
 
 
 @fn
-def dispatch(vector: u8) -> None:
-    """What an interrupt does. A spurious one is counted, and gets no end-of-interrupt (SDM volume 3, 11.9)."""
+def dispatch(vector: u8) -> bool:
+    """Serves an interrupt of a device; true for the timer's, when its deadline has come.
+
+    A spurious one is counted, and gets no end-of-interrupt (SDM volume 3, 11.9). The end comes before what a deadline
+    leads to, since that may be another thread.
+    """
     global spurious, served
     if vector == SPURIOUS_VECTOR or vector < routing.DEVICE_VECTORS:
         spurious += 1
-        return
+        return False
     if vector == TIMER_VECTOR:
-        if timer.expired():
-            clock.interrupt()
+        local_apic.end_interrupt(local())
+        return timer.expired()
+    served += 1
+    if console_connected and vector == routing.vector_of(console.COM1_INTERRUPT):
+        console.receive()
     else:
-        served += 1
-        if vector == routing.vector_of(console.COM1_INTERRUPT):
-            console.receive()
+        arrived(u64(vector - routing.DEVICE_VECTORS) + u64(platform.io_apics[0].interrupt_base))
     local_apic.end_interrupt(local())
+    return False
+
+
+@fn
+def connect_console() -> None:
+    """Typed bytes come by interrupt from now on."""
+    global console_connected
+    if console.present:
+        console_connected = True
+        console.enable_interrupt()
+
+
+@fn
+def disconnect_console() -> None:
+    """The console's interrupt is a driver's from now on."""
+    global console_connected
+    if console_connected:
+        io_apic.mask(first_io_apic(), routing.input_of(console.COM1_INTERRUPT))
+        console_connected = False

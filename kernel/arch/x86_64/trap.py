@@ -13,8 +13,8 @@ SYSCALL. So
 
 from typing import Never
 
-from kernel import fault
-from kernel.arch.x86_64 import interrupts
+from kernel import clock, fault
+from kernel.arch.x86_64 import cpu, interrupts, ports
 from kernel.arch.x86_64.descriptors import ON_PANIC_STACK, STUB_BYTES, TSS_RSP0
 from kernel.arch.x86_64.instructions import read_cr2
 from kernel.arch.x86_64.trap_frame import (
@@ -27,6 +27,11 @@ from kernel.arch.x86_64.trap_frame import (
     PerCpu,
     TrapFrame,
 )
+from kernel.boot_info import BootInfo
+from kernel.core import start, system_calls
+from kernel.core.access import thread_at
+from kernel.core.objects import Thread
+from kernel.core.state import kernel
 from kernel.lang import *
 from kernel.linked import stack_bottom
 
@@ -144,22 +149,71 @@ syscall_entry:
 
 ASSEMBLY = trap_assembly()
 
-PAGE_FAULT, DOUBLE_FAULT, FIRST_INTERRUPT = 14, 8, 32
+GENERAL_PROTECTION, PAGE_FAULT, DOUBLE_FAULT, FIRST_INTERRUPT = 13, 14, 8, 32
 NAMES = constant(Array[Str, FIRST_INTERRUPT], [EXCEPTIONS.get(n, "reserved exception") for n in range(FIRST_INTERRUPT)])
 GUARD_BYTES = 4096
+
+
+running_users = variable(bool, False)
+
+
+@assembly("x86_64", "movq {frame}, %%rdi\njmp trap_resume", clobbers=["memory"])
+def enter(frame: Ptr[TrapFrame]) -> Never:
+    """Leaves the kernel for the thread of a frame."""
+
+
+@fn
+def start_users(info: Ptr[BootInfo]) -> Never:
+    """The kernel serves user code from now on."""
+    global running_users
+    cpu.disable_interrupts()
+    interrupts.disconnect_console()
+    start.first_program(info)
+    running_users = True
+    kernel.programmed = 0
+    enter(resume_frame(system_calls.leave_kernel()))
 
 
 @fn(symbol="trap_from_user", entry=True)
 def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
     """A trap of user code; gives the frame to go on with."""
-    panic("a trap from user mode, and there is no user mode yet")
+    thread = thread_at(address_of(frame))
+    if frame.vector == SYSCALL_VECTOR:
+        return resume_frame(system_calls.system_call(thread))
+    if frame.vector >= FIRST_INTERRUPT:
+        interrupt(trunc(frame.vector, u8))
+        return resume_frame(system_calls.leave_kernel())
+    if frame.vector == GENERAL_PROTECTION and ports.allow():
+        return frame
+    address = read_cr2() if frame.vector == PAGE_FAULT else 0
+    return resume_frame(system_calls.fault(thread, frame.vector | frame.error << 8, address, frame.rip))
+
+
+@fn
+def resume_frame(next: Ptr[Thread] | None) -> Ptr[TrapFrame]:
+    """The frame of the thread that runs now; when there is none, sleeps until an interrupt makes one ready."""
+    thread = next
+    while bounded(thread is None, 1 << 62):
+        cpu.wait_for_interrupt()  # it is taken here, by trap_from_kernel
+        thread = system_calls.leave_kernel()
+    return pointer_at(address_of(some(thread)), TrapFrame)
+
+
+@fn
+def interrupt(vector: u8) -> None:
+    """Serves one interrupt."""
+    if interrupts.dispatch(vector):
+        if running_users:
+            _ = system_calls.timer()
+        else:
+            clock.interrupt()
 
 
 @fn(symbol="trap_from_kernel", entry=True)
 def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
     """An interrupt while the kernel waited, or a fault of the kernel's own."""
     if frame.vector >= FIRST_INTERRUPT:
-        interrupts.dispatch(trunc(frame.vector, u8))
+        interrupt(trunc(frame.vector, u8))
     else:
         kernel_fault(frame)
 
