@@ -1,6 +1,6 @@
 """What the microkernel asks of x86-64: see kernel/core/machine.py, which names each function."""
 
-from kernel.arch.x86_64 import io_apic, paging, ports, timer, trap_frame, user_pages
+from kernel.arch.x86_64 import io_apic, paging, ports, power, timer, trap_frame, user_pages
 from kernel.arch.x86_64.apic import first_io_apic
 from kernel.arch.x86_64.instructions import invalidate_page, read_cr3, write_cr3
 from kernel.arch.x86_64.layout import DIRECT_MAP
@@ -113,6 +113,14 @@ def set_translation(value: u64) -> u64:
 def leave_spaces() -> u64:
     """Uses the kernel's own tables: those of the current space are about to end."""
     return set_translation(paging.physical(address_of(ptr(paging.root))))
+
+
+@fn
+def stop(code: u16, again: bool) -> None:
+    """Ends the run, or starts the machine again."""
+    if again:
+        power.reboot()
+    power.power_off(code)
 
 
 @fn

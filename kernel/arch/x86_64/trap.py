@@ -14,7 +14,7 @@ SYSCALL. So
 from typing import Never
 
 from kernel import clock, fault
-from kernel.arch.x86_64 import cpu, interrupts, ports
+from kernel.arch.x86_64 import cpu, interrupts, microkernel, ports
 from kernel.arch.x86_64.descriptors import ON_PANIC_STACK, STUB_BYTES, TSS_RSP0
 from kernel.arch.x86_64.instructions import read_cr2
 from kernel.arch.x86_64.trap_frame import (
@@ -193,9 +193,13 @@ def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
 def resume_frame(next: Ptr[Thread] | None) -> Ptr[TrapFrame]:
     """The frame of the thread that runs now; when there is none, sleeps until an interrupt makes one ready."""
     thread = next
+    if thread is not None:
+        return pointer_at(address_of(some(thread)), TrapFrame)
+    began = microkernel.read_time()
     while bounded(thread is None, 1 << 62):
         cpu.wait_for_interrupt()  # it is taken here, by trap_from_kernel
         thread = system_calls.leave_kernel()
+    kernel.idle_time += microkernel.read_time() - began
     return pointer_at(address_of(some(thread)), TrapFrame)
 
 
