@@ -212,6 +212,19 @@ class AuditEvent(IntEnum):
     FAULT = 9
 
 
+@enum(8)
+class Facts(IntEnum):
+    """What MACHINE_INSPECT tells about."""
+
+    COUNTS = 0
+    INTERRUPT = 1
+    CPU_MODEL = 2
+    CPU_FEATURES = 3
+    MACHINE = 4
+    LOADER = 5
+    COMMAND_LINE = 6
+
+
 # Tags of the messages that the kernel itself sends to a thread's fault endpoint.
 TAG_FAULT = 0xFA017
 TAG_EXIT = 0xE817

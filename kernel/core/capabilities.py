@@ -5,8 +5,8 @@
 
 from kernel.abi import AuditEvent, Error, Kind
 from kernel.core import audit, dissolve, lookup, mappings, tree
-from kernel.core.access import has_header, header_of
-from kernel.core.objects import Place, Slot, Thread
+from kernel.core.access import has_header, header_of, table_at
+from kernel.core.objects import LINE, Extent, Place, Slot, Thread
 from kernel.core.state import kernel
 from kernel.lang import *
 
@@ -168,17 +168,28 @@ def sys_revoke(thread: Ptr[Thread]) -> Error:
 
 @fn
 def sys_inspect(thread: Ptr[Thread]) -> Error:
-    """word0: kind, word1: rights, word2: badge, word3: expiry, word4: log2 of size, word5: depth of the delegation
-    chain above it (at most 255), word6: 1 when something was derived from it. The handle may be `index` with
-    generation 0: then word7 gives the handle of what is there now."""
+    """word0: table or 0; the handle names a slot of it, and `index` with generation 0 names what is there now.
+
+    Gives word0: kind, word1: rights, word2: badge, or of an untyped the bytes that are used, word3: expiry, word4: log2
+    of size, word5: depth of the delegation chain above it (at most 255), word6: 1 when something was derived from it,
+    word7: the handle.
+    """
     words = ptr(thread.frame.words)
-    slot = lookup.peek(thread, thread.frame.handle)
+    table = lookup.own_table(thread)
+    if words[0] != 0:
+        named = lookup.lookup(thread, words[0], Kind.TABLE, 1)
+        if named is None:
+            return kernel.error
+        table = table_at(some(named).object)
+    slot = lookup.peek(table, thread.frame.handle)
     if slot is None:
         return kernel.error
     found = some(slot)
     words[0] = u64(found.kind)
     words[1] = u64(found.rights)
     words[2] = found.badge if badged(found.kind) else 0
+    if found.kind == Kind.UNTYPED and found.first is not None:
+        words[2] = u64(Extent(found.badge).used) * LINE
     words[3] = found.expiry
     words[4] = u64(found.size)
     words[5] = chain_length(found)

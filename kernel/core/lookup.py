@@ -55,9 +55,8 @@ def find_dead(thread: Ptr[Thread], handle: u64) -> Ptr[Slot] | None:
 
 
 @fn
-def peek(thread: Ptr[Thread], handle: u64) -> Ptr[Slot] | None:
+def peek(table: Ptr[Table] | None, handle: u64) -> Ptr[Slot] | None:
     """What a handle names, for looking at it only: expired too, and of any generation when the handle's is 0."""
-    table = own_table(thread)
     if table is None or handle & 0xFFFF_FFFF >= u64(some(table).count):
         kernel.error = Error.INVALID_HANDLE
         return None

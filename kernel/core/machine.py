@@ -104,6 +104,16 @@ def host_set_translation(translation: u64) -> u64:
     return translation
 
 
+host_stopped = variable(u64, 0)
+
+
+@fn
+def host_stop(code: u16, again: bool) -> None:
+    """Notes that the machine would end."""
+    global host_stopped
+    host_stopped = 1 + u64(code) + (1 << 32 if again else 0)
+
+
 @fn
 def host_mask_interrupt(number: u64) -> None:
     """Notes it."""
@@ -143,6 +153,7 @@ publish_tables = _by_arch("publish_tables", host_publish_tables)
 share_kernel_half = _by_arch("share_kernel_half", host_share_kernel_half)
 leave_spaces = _by_arch("leave_spaces", host_leave_spaces)
 set_translation = _by_arch("set_translation", host_set_translation)
+stop = _by_arch("stop", host_stop)
 mask_interrupt = _by_arch("mask_interrupt", host_mask_interrupt)
 unmask_interrupt = _by_arch("unmask_interrupt", host_unmask_interrupt)
 read_time = _by_arch("read_time", host_read_time)

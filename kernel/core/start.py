@@ -10,6 +10,7 @@ from kernel.archive import Entry
 from kernel.boot_info import MAX_REGIONS, BootInfo, ConsoleKind, RegionKind
 from kernel.core import boot, load, machine
 from kernel.core.access import slice_at, table_slot
+from kernel.core.state import kernel
 from kernel.lang import *
 from kernel.linked import user_archive, user_archive_end
 from kernel.system import layout
@@ -70,6 +71,7 @@ def make(memory: u64, index: u64, kind: Kind, bits: u64) -> u64:
 def first_program(info: Ptr[BootInfo]) -> None:
     """Makes the kernel's objects and the first thread, ready to run."""
     boot.begin()
+    kernel.facts = info
     add_memory(info)
     assert untyped_count > 0, "no memory is left for programs"
     if info.console == ConsoleKind.NS16550:

@@ -1,6 +1,7 @@
 """The kernel's own memory: all of it, in one struct, hot fields first."""
 
 from kernel.abi import LEVELS, AuditEvent, Error, Kind
+from kernel.boot_info import BootInfo
 from kernel.core.objects import Header, Queue, Slot, Space, Thread
 from kernel.lang import *
 
@@ -58,6 +59,7 @@ class State:
     audit_count: u64
     timer_count: u32
     idle_time: u64
+    facts: Ptr[BootInfo] | None
     queues: Array[Queue, LEVELS]
     timers: Array[Ptr[Thread] | None, TIMERS]
     origin: Slot

@@ -9,6 +9,7 @@ from kernel.core import (
     interrupts,
     ipc,
     machine,
+    machine_calls,
     memory,
     notifications,
     scheduler,
@@ -83,6 +84,12 @@ def execute(thread: Ptr[Thread], call: SystemCall) -> Error:
             return interrupts.sys_bind(thread)
         case SystemCall.INTERRUPT_ACKNOWLEDGE:
             return interrupts.sys_acknowledge(thread)
+        case SystemCall.AUDIT_READ:
+            return machine_calls.sys_audit_read(thread)
+        case SystemCall.MACHINE_INSPECT:
+            return machine_calls.sys_inspect(thread)
+        case SystemCall.MACHINE_STOP:
+            return machine_calls.sys_stop(thread)
         case SystemCall.CLOCK:
             thread.frame.words[0] = clock.now()
             return Error.NONE
@@ -106,6 +113,10 @@ def system_call(thread: Ptr[Thread]) -> Ptr[Thread] | None:
             machine.restart(ptr(thread.frame))
     else:
         thread.frame.handle = u64(error)
+    # Nearly always the caller goes on, and nothing about the schedule has changed.
+    if kernel.current == thread and kernel.ready >> (thread.level & 63) <= 1:
+        if thread.translation == kernel.translation:
+            return thread
     return leave_kernel()
 
 

@@ -1,6 +1,6 @@
 """What the microkernel asks of RISC-V: see kernel/core/machine.py, which names each function."""
 
-from kernel.arch.riscv64 import cpu, interrupts, paging, timer, trap_frame, user_pages
+from kernel.arch.riscv64 import cpu, interrupts, paging, power, timer, trap_frame, user_pages
 from kernel.core.objects import FRAME_WORDS, Frame
 from kernel.lang import *
 
@@ -127,6 +127,14 @@ def unmask_interrupt(number: u64) -> None:
     """The controller lets it through."""
     if number > 0 and number < interrupts.SOURCES:
         interrupts.enable(trunc(number, u32))
+
+
+@fn
+def stop(code: u16, again: bool) -> None:
+    """Ends the run, or starts the machine again."""
+    if again:
+        power.reboot()
+    power.power_off(code)
 
 
 @fn

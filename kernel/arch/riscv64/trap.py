@@ -13,10 +13,12 @@ sscratch points to the current thread's TrapFrame while user code runs, and is 0
 from typing import Never
 
 from kernel import clock, fault
+from kernel.abi import REGISTERS as CALL_REGISTERS
+from kernel.abi import SystemCall
 from kernel.arch.riscv64 import cpu, interrupts, microkernel, probe
 from kernel.arch.riscv64.trap_frame import REGISTERS, TrapFrame
 from kernel.boot_info import BootInfo
-from kernel.core import start, system_calls
+from kernel.core import fastpath, start, system_calls
 from kernel.core.access import thread_at
 from kernel.core.objects import Thread
 from kernel.core.state import kernel
@@ -24,6 +26,7 @@ from kernel.lang import *
 from kernel.printing import put
 
 CAUSE_MASK = (1 << 63) - 1
+USER_ECALL = 8
 SUPERVISOR_TIMER = 5
 SUPERVISOR_EXTERNAL = 9
 _AT = {name: field.offset for name, field in TrapFrame.fields.items()}
@@ -31,8 +34,14 @@ _SIZE = TrapFrame.size
 _SLOT = (_SIZE + 15) // 16 * 16  # what a frame takes on a stack
 _ROOM = _SLOT + 512  # a kernel stack with less than this left has overflowed
 
-_save = "\n".join(f"    sd {r}, {_AT[r]}(a0)" for r in REGISTERS if r != "a0")
+_save = "\n".join(f"    sd {r}, {_AT[r]}(a0)" for r in REGISTERS if r not in ("a0", "t5", "t6"))
 _restore = "\n".join(f"    ld {r}, {_AT[r]}(a0)" for r in REGISTERS if r != "a0")
+_WORDS = CALL_REGISTERS["riscv64"][2:10]
+# After a call that returns at once, the compiled code has kept s2..s11, and nobody relies on t5 and t6.
+_KEPT = {"t5", "t6", *(f"s{n}" for n in range(2, 12))}
+_restore_same = "\n".join(f"    ld {r}, {_AT[r]}(a0)" for r in REGISTERS if r != "a0" and r not in _KEPT)
+_restore_words = "\n".join(f"    ld {r}, {_AT[r]}(s1)" for r in _WORDS)
+_restore_rest = "\n".join(f"    ld {r}, {_AT[r]}(a0)" for r in REGISTERS if r not in ("a0", "s1", *_WORDS))
 _save_on_stack = "\n".join(f"    sd {r}, {_AT[r]}(sp)" for r in REGISTERS if r not in ("sp", "t0"))
 
 _CALL_MACRO = f"""
@@ -63,6 +72,57 @@ ASSEMBLY = (
 trap_vector:
     csrrw a0, sscratch, a0      # a0 = the thread's frame, or 0
     beqz a0, from_kernel
+    sd t5, {_AT["t5"]}(a0)
+    sd t6, {_AT["t6"]}(a0)
+    csrr t5, scause
+    li t6, {USER_ECALL}
+    bne t5, t6, not_a_call
+{_save}
+    csrrw t0, sscratch, zero    # its a0; from here on a trap is the kernel's own
+    csrr t1, sepc
+    sd t0, {_AT["a0"]}(a0)
+    addi t1, t1, 4
+    sd t1, {_AT["sepc"]}(a0)
+    lla sp, stack_top
+    li fp, 0
+    mv s1, a0
+    li t0, {int(SystemCall.CALL)}
+    beq a7, t0, 1f
+    li t0, {int(SystemCall.REPLY_RECEIVE)}
+    bne a7, t0, 2f
+    call fast_reply_receive
+    bnez a0, fast_resume
+    mv a0, s1
+    j 2f
+1:  call fast_call
+    bnez a0, fast_resume
+    mv a0, s1
+2:  call trap_call_from_user
+    # sstatus is what it was: user code cannot change it, and the kernel had no trap of its own.
+    ld t1, {_AT["sepc"]}(a0)
+    csrw sscratch, a0
+    csrw sepc, t1
+    bne a0, s1, 3f
+{_restore_same}
+    ld a0, {_AT["a0"]}(a0)
+    sret
+3:
+{_restore}
+    ld a0, {_AT["a0"]}(a0)
+    sret
+
+    # The message is in the save area of the thread that came here (s1), all else in that of the one that goes on (a0).
+fast_resume:
+    ld t3, {_AT["sepc"]}(a0)
+    csrw sscratch, a0
+    csrw sepc, t3
+{_restore_words}
+{_restore_rest}
+    ld s1, {_AT["s1"]}(a0)
+    ld a0, {_AT["a0"]}(a0)
+    sret
+
+not_a_call:
 {_save}
     csrrw t0, sscratch, zero    # its a0; from here on a trap is the kernel's own
     csrr t1, sepc
@@ -131,7 +191,6 @@ overflow:
 )
 
 
-USER_ECALL = 8
 running_users = variable(bool, False)
 
 
@@ -152,13 +211,16 @@ def start_users(info: Ptr[BootInfo]) -> Never:
     enter(resume_frame(system_calls.leave_kernel()))
 
 
+@fn(symbol="trap_call_from_user", entry=True)
+def trap_call_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
+    """A system call that is not on the fast path; gives the frame to go on with."""
+    return resume_frame(system_calls.system_call(thread_at(address_of(frame))))
+
+
 @fn(symbol="trap_from_user", entry=True)
 def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
     """A trap of user code; gives the frame to go on with."""
     thread = thread_at(address_of(frame))
-    if frame.scause == USER_ECALL:
-        frame.sepc += 4
-        return resume_frame(system_calls.system_call(thread))
     if frame.scause >> 63 != 0:
         interrupt(frame.scause & CAUSE_MASK)
         return resume_frame(system_calls.leave_kernel())
@@ -169,11 +231,15 @@ def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
 def resume_frame(next: Ptr[Thread] | None) -> Ptr[TrapFrame]:
     """The frame of the thread that runs now; when there is none, sleeps until an interrupt makes one ready."""
     thread = next
+    if thread is not None:
+        return pointer_at(address_of(some(thread)), TrapFrame)
+    began = cpu.read_time()
     while bounded(thread is None, 1 << 62):
         cpu.wait_for_interrupt()
         cpu.enable_interrupts()  # what is pending is taken here, by trap_from_kernel
         cpu.disable_interrupts()
         thread = system_calls.leave_kernel()
+    kernel.idle_time += cpu.read_time() - began
     return pointer_at(address_of(some(thread)), TrapFrame)
 
 
@@ -249,4 +315,4 @@ def put_cause(cause: u64) -> None:
     put("\n")
 
 
-ROOTS = [trap_from_user, trap_from_kernel, trap_overflow]
+ROOTS = [fastpath.call, fastpath.reply_receive, trap_call_from_user, trap_from_user, trap_from_kernel, trap_overflow]

@@ -33,7 +33,7 @@ class Actor:
         frame.number, frame.handle, frame.capability, frame.option, frame.timeout = (
             number, handle, capability, option, timeout)  # fmt: skip
         for index in range(8):
-            frame.words[index] = words[index] if index < len(words) else 0
+            frame.words[index] = int(words[index]) if index < len(words) else 0
 
     @property
     def state(self) -> int:
