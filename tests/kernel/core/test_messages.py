@@ -119,8 +119,10 @@ class Messages(RuleBasedStateMachine):
         return True
 
     def snapshot(self) -> list[bytes]:
-        """All of memory, without the rest of the quantum of the thread that runs: it is in slice_end."""
+        """All of memory, without the rest of the quantum of the thread that runs (it is in slice_end), and without the
+        reason of the last refusal, which the complete path resets."""
         current = self.kernel.current()
+        ctypes.memset(self.kernel.state_address + STATE["error"], 0, 1)
         ctypes.memset(current + THREAD["quantum"], 0, 8)
         return [ctypes.string_at(*place) for place in self.memory()]
 
