@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ARCHITECTURES = ("riscv64", "x86_64", "aarch64")
-USER_MODE = ("riscv64", "x86_64")  # where the microkernel runs programs
+USER_MODE = ARCHITECTURES  # where the microkernel runs programs
 VERSION = "1"  # of the manifest's form
 FLAGS = ("-fno-omit-frame-pointer",)  # for backtraces
 

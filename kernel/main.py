@@ -18,7 +18,7 @@ def no_users(info: Ptr[BootInfo]) -> Never:
 start_users = by_arch(
     riscv64=Later("kernel.arch.riscv64.trap", "start_users"),
     x86_64=Later("kernel.arch.x86_64.trap", "start_users"),
-    aarch64=no_users,
+    aarch64=Later("kernel.arch.aarch64.trap", "start_users"),
     host=no_users,
 )
 

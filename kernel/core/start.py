@@ -74,7 +74,7 @@ def first_program(info: Ptr[BootInfo]) -> None:
     kernel.facts = info
     add_memory(info)
     assert untyped_count > 0, "no memory is left for programs"
-    if info.console == ConsoleKind.NS16550:
+    if info.console == ConsoleKind.NS16550 or info.console == ConsoleKind.PL011:
         base = machine.virtual(info.console_base // PAGE * PAGE)
         _ = boot.add(layout.CONSOLE, Kind.DEVICE, base, 12, 27)
         _ = boot.add(layout.CONSOLE_INTERRUPT, Kind.INTERRUPT, usize(info.console_interrupt), 0, 27)

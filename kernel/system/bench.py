@@ -1,6 +1,7 @@
 """ipcbench: what crossings between address spaces cost, in cycles, from the cycle counter on both sides."""
 
 from kernel.abi import NEVER_TIMES_OUT, Error, SystemCall
+from kernel.arch.aarch64 import user_calls as aarch64
 from kernel.arch.riscv64 import user_calls
 from kernel.arch.riscv64.user_calls import Moments
 from kernel.arch.x86_64 import user_calls as x86_64
@@ -10,8 +11,8 @@ from kernel.user.message import Message
 
 ITERATIONS = 1000
 WARM = 20
-timed_call = by_arch(riscv64=user_calls.timed_call, x86_64=x86_64.timed_call)
-serve_moments = by_arch(riscv64=user_calls.serve_moments, x86_64=x86_64.serve_moments)
+timed_call = by_arch(riscv64=user_calls.timed_call, x86_64=x86_64.timed_call, aarch64=aarch64.timed_call)
+serve_moments = by_arch(riscv64=user_calls.serve_moments, x86_64=x86_64.serve_moments, aarch64=aarch64.serve_moments)
 
 
 @struct

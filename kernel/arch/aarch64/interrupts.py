@@ -9,6 +9,8 @@ from kernel.arch.aarch64.gic import CpuInterface, Distributor, Redistributor
 from kernel.arch.aarch64.specifier import interrupt_of
 from kernel.boot_info import BootInfo, ConsoleKind, ControllerKind
 from kernel.boot_tree import tree
+from kernel.core import system_calls
+from kernel.core.interrupts import arrived
 from kernel.devicetree import NO_NODE, Range
 from kernel.lang import *
 
@@ -25,6 +27,8 @@ distributor_base = variable(usize, 0)
 cpu_base = variable(usize, 0)  # CPU interface, or this CPU's redistributor
 timer_interrupt = variable(u32, 0)
 served = variable(u64, 0)
+console_connected = variable(bool, False)  # the kernel takes its interrupt
+running_users = variable(bool, False)
 
 
 @assembly("aarch64", "msr s3_0_c12_c12_5, {value}\nisb", clobbers=["memory"])
@@ -178,6 +182,17 @@ def enable(number: u32) -> None:
 
 
 @fn
+def disable(number: u32) -> None:
+    """Keeps an interrupt from this CPU."""
+    assert number < SPURIOUS, "the interrupt is none of the GIC's"
+    bit = u32(1) << number % 32
+    if version == ControllerKind.GIC_V3 and number < FIRST_SHARED:
+        redistributor().icenabler0.write(bit)
+    else:
+        distributor().icenabler[usize(number // 32)].write(bit)
+
+
+@fn
 def take() -> u32:
     """The pending interrupt."""
     if version == ControllerKind.GIC_V3:
@@ -204,17 +219,34 @@ def dispatch() -> None:
         if number >= SPURIOUS:
             return
         if number == timer_interrupt:
-            clock.interrupt()
+            if running_users:
+                _ = system_calls.timer()
+            else:
+                clock.interrupt()
         else:
             served += 1
-            if number == console.interrupt:
+            if number == console.interrupt and console_connected:
                 console.receive()
+            else:
+                arrived(u64(number))
         finish(taken)
 
 
 @fn
 def connect_console(info: Ptr[BootInfo]) -> None:
     """Typed bytes come by interrupt from now on, where the console and the controller can."""
+    global console_connected
     if info.console == ConsoleKind.PL011 and info.controller != ControllerKind.NONE and info.console_interrupt != 0:
         enable(info.console_interrupt)
         console.enable_interrupt()
+        console_connected = True
+
+
+@fn
+def serve_users() -> None:
+    """The timer is the microkernel's from now on, and the console's interrupt a driver's."""
+    global running_users, console_connected
+    if console_connected:
+        disable(console.interrupt)
+        console_connected = False
+    running_users = True

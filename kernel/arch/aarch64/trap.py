@@ -13,7 +13,13 @@ from enum import IntEnum
 from typing import Never
 
 from kernel import fault
-from kernel.arch.aarch64 import interrupts
+from kernel.arch.aarch64 import cpu, interrupts, microkernel
+from kernel.arch.aarch64.trap_frame import REGISTERS, TrapFrame
+from kernel.boot_info import BootInfo
+from kernel.core import start, system_calls
+from kernel.core.access import thread_at
+from kernel.core.objects import Thread
+from kernel.core.state import kernel
 from kernel.lang import *
 from kernel.printing import put
 
@@ -28,29 +34,21 @@ class Kind(IntEnum):
     SERROR = 3
 
 
-@struct
-class TrapFrame:
-    """What a CPU is, apart from memory: x0..x30, sp, where it was, its status, and why it stopped."""
-
-    x: Array[u64, 31]
-    sp: u64
-    elr: u64
-    spsr: u64
-    esr: u64
-    far: u64
-    kind: u64
-    spare: u64  # a multiple of 16 bytes
-
-
 _AT = {name: field.offset for name, field in TrapFrame.fields.items()}
 _SIZE = TrapFrame.size
 _ROOM = _SIZE + 512  # a kernel stack with less than this left has overflowed
 
 
-def _pairs(instruction: str, base: str, first: int) -> str:
-    """stp or ldp of x<first>..x29, and x30."""
-    lines = [f"    {instruction}p x{n}, x{n + 1}, [{base}, #{_AT['x'] + 8 * n}]" for n in range(first, 30, 2)]
-    return "\n".join([*lines, f"    {instruction}r x30, [{base}, #{_AT['x'] + 240}]"])
+def _pairs(instruction: str, base: str, but: tuple[str, ...] = ()) -> str:
+    """stp or ldp of all registers, two at a time in the order of the frame; without those in `but`."""
+    lines = []
+    for n in range(0, len(REGISTERS), 2):
+        pair = [r for r in REGISTERS[n : n + 2] if r not in but]
+        if len(pair) == 2:
+            lines.append(f"    {instruction}p {pair[0]}, {pair[1]}, [{base}, #{_AT[pair[0]]}]")
+        elif pair:
+            lines.append(f"    {instruction}r {pair[0]}, [{base}, #{_AT[pair[0]]}]")
+    return "\n".join(lines)
 
 
 _SAVE_STATE = f"""
@@ -80,7 +78,7 @@ def _entries() -> str:
         name = kind.name.lower()
         text.append(f"""
 from_user_{name}:
-{_pairs("st", "sp", 0)}
+{_pairs("st", "sp")}
     mov x1, #{kind.value}
     b from_user
 from_kernel_{name}:
@@ -98,7 +96,7 @@ from_kernel_{name}:
     str x0, [sp, #{_AT["sp"]}]
     mrs x0, tpidr_el1
     mrs x1, sp_el0
-{_pairs("st", "sp", 0)}
+{_pairs("st", "sp")}
     mov x1, #{kind.value}
     b from_kernel
 no_stack_{name}:
@@ -139,8 +137,8 @@ trap_resume:
     msr sp_el0, x1
     mov x1, x0
 1:  mov sp, x1
-{_pairs("ld", "x0", 2)}
-    ldp x0, x1, [x0, #{_AT["x"]}]
+{_pairs("ld", "x0", but=("x0",))}
+    ldr x0, [x0, #{_AT["x0"]}]
     eret
 
 from_kernel:
@@ -157,7 +155,7 @@ overflow:
     str x0, [sp, #{_AT["sp"]}]
     mrs x0, tpidr_el1
     mrs x1, sp_el0
-{_pairs("st", "sp", 0)}
+{_pairs("st", "sp")}
     mov x1, #0
 {_SAVE_STATE}
     bl trap_overflow
@@ -178,7 +176,48 @@ kernel_panic:
 @fn(symbol="trap_from_user", entry=True)
 def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
     """An exception of user code; gives the frame to go on with."""
-    panic("an exception from EL0, and there is no user mode yet")
+    thread = thread_at(address_of(frame))
+    if frame.kind == Kind.SYNCHRONOUS.value and frame.esr >> 26 & 63 == SVC:
+        return resume_frame(system_calls.system_call(thread))
+    if frame.kind == Kind.IRQ.value:
+        interrupts.dispatch()
+        return resume_frame(system_calls.leave_kernel())
+    return resume_frame(system_calls.fault(thread, frame.esr, frame.far, frame.elr))
+
+
+SVC = 0x15  # ESR_EL1.EC: SVC of AArch64
+
+
+@assembly("aarch64", "mov x0, {frame}\nb trap_resume", clobbers=["memory", "x0"])
+def enter(frame: Ptr[TrapFrame]) -> Never:
+    """Leaves the kernel for the thread of a frame."""
+
+
+@fn
+def start_users(info: Ptr[BootInfo]) -> Never:
+    """The kernel serves user code from now on."""
+    cpu.disable_interrupts()
+    microkernel.initialize()
+    start.first_program(info)
+    interrupts.serve_users()
+    kernel.programmed = 0
+    enter(resume_frame(system_calls.leave_kernel()))
+
+
+@fn
+def resume_frame(next: Ptr[Thread] | None) -> Ptr[TrapFrame]:
+    """The frame of the thread that runs now; when there is none, sleeps until an interrupt makes one ready."""
+    thread = next
+    if thread is not None:
+        return pointer_at(address_of(some(thread)), TrapFrame)
+    began = microkernel.read_time()
+    while bounded(thread is None, 1 << 62):
+        cpu.wait_for_interrupt()
+        cpu.enable_interrupts()  # what is pending is taken here, by trap_from_kernel
+        cpu.disable_interrupts()
+        thread = system_calls.leave_kernel()
+    kernel.idle_time += microkernel.read_time() - began
+    return pointer_at(address_of(some(thread)), TrapFrame)
 
 
 @fn(symbol="trap_from_kernel", entry=True)
@@ -205,7 +244,7 @@ def kernel_fault(frame: Ptr[TrapFrame], what: Str) -> Never:
     fault.value("far", frame.far)
     fault.value("elr", frame.elr)
     fault.value("sp", frame.sp)
-    fault.finish(frame.elr, frame.x[29])
+    fault.finish(frame.elr, frame.x29)
 
 
 @fn
