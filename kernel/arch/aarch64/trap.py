@@ -13,10 +13,12 @@ from enum import IntEnum
 from typing import Never
 
 from kernel import fault
+from kernel.abi import REGISTERS as CALL_REGISTERS
+from kernel.abi import SystemCall
 from kernel.arch.aarch64 import cpu, interrupts, microkernel
 from kernel.arch.aarch64.trap_frame import REGISTERS, TrapFrame
 from kernel.boot_info import BootInfo
-from kernel.core import start, system_calls
+from kernel.core import fastpath, start, system_calls
 from kernel.core.access import thread_at
 from kernel.core.objects import Thread
 from kernel.core.state import kernel
@@ -50,6 +52,10 @@ def _pairs(instruction: str, base: str, but: tuple[str, ...] = ()) -> str:
             lines.append(f"    {instruction}r {pair[0]}, [{base}, #{_AT[pair[0]]}]")
     return "\n".join(lines)
 
+
+_WORDS = CALL_REGISTERS["aarch64"][2:10]
+_NOT_WORDS = tuple(r for r in REGISTERS if r not in _WORDS)
+SVC = 0x15  # ESR_EL1.EC: SVC of AArch64
 
 _SAVE_STATE = f"""
     mrs x2, elr_el1
@@ -120,9 +126,25 @@ from_user:
     mrs x6, sp_el0
     str x6, [sp, #{_AT["sp"]}]
 {_SAVE_STATE}
+    mov x19, sp
     adrp x2, stack_top
     mov sp, x2
     mov x29, #0
+    lsr x4, x4, #26             // of ESR_EL1: the class
+    cmp x4, #{SVC}
+    b.ne 2f
+    cmp x1, #{Kind.SYNCHRONOUS.value}
+    b.ne 2f
+    cmp x8, #{int(SystemCall.CALL)}
+    b.eq 1f
+    cmp x8, #{int(SystemCall.REPLY_RECEIVE)}
+    b.ne 2f
+    bl fast_reply_receive
+    cbnz x0, fast_resume
+    b 2f
+1:  bl fast_call
+    cbnz x0, fast_resume
+2:  mov x0, x19
     bl trap_from_user
 
     # resume(frame): goes back to what the frame holds; to user code with SP_EL1 set for the next exception.
@@ -139,6 +161,18 @@ trap_resume:
 1:  mov sp, x1
 {_pairs("ld", "x0", but=("x0",))}
     ldr x0, [x0, #{_AT["x0"]}]
+    eret
+
+    // The message is in the frame of the thread that came here (x19), all else in that of the one that goes on (x0).
+fast_resume:
+    ldp x2, x3, [x0, #{_AT["elr"]}]
+    ldr x1, [x0, #{_AT["sp"]}]
+    msr elr_el1, x2
+    msr spsr_el1, x3
+    msr sp_el0, x1
+    mov sp, x0
+{_pairs("ld", "x19", but=_NOT_WORDS)}
+{_pairs("ld", "sp", but=_WORDS)}
     eret
 
 from_kernel:
@@ -183,9 +217,6 @@ def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
         interrupts.dispatch()
         return resume_frame(system_calls.leave_kernel())
     return resume_frame(system_calls.fault(thread, frame.esr, frame.far, frame.elr))
-
-
-SVC = 0x15  # ESR_EL1.EC: SVC of AArch64
 
 
 @assembly("aarch64", "mov x0, {frame}\nb trap_resume", clobbers=["memory", "x0"])
@@ -288,4 +319,4 @@ def put_status(status: u64) -> None:
         put(", another fault")
 
 
-ROOTS = [trap_from_user, trap_from_kernel, trap_overflow]
+ROOTS = [fastpath.call, fastpath.reply_receive, trap_from_user, trap_from_kernel, trap_overflow]

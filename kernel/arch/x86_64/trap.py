@@ -14,6 +14,8 @@ SYSCALL. So
 from typing import Never
 
 from kernel import clock, fault
+from kernel.abi import REGISTERS as CALL_REGISTERS
+from kernel.abi import SystemCall
 from kernel.arch.x86_64 import cpu, interrupts, microkernel, ports
 from kernel.arch.x86_64.descriptors import ON_PANIC_STACK, STUB_BYTES, TSS_RSP0
 from kernel.arch.x86_64.instructions import read_cr2
@@ -28,7 +30,7 @@ from kernel.arch.x86_64.trap_frame import (
     TrapFrame,
 )
 from kernel.boot_info import BootInfo
-from kernel.core import start, system_calls
+from kernel.core import fastpath, start, system_calls
 from kernel.core.access import thread_at
 from kernel.core.objects import Thread
 from kernel.core.state import kernel
@@ -38,11 +40,15 @@ from kernel.linked import stack_bottom
 __all__ = ["ASSEMBLY", "ROOTS", "TrapFrame"]
 
 
-def _moves(load: bool) -> str:
-    """Saves or restores the general registers at %rsp."""
+_WORDS = CALL_REGISTERS["x86_64"][2:10]
+_REST = tuple(name for name in GENERAL if name not in _WORDS)  # rbx, which holds the other frame, is read last of it
+
+
+def _moves(load: bool, names: tuple[str, ...] = GENERAL, base: str = "rsp") -> str:
+    """Saves or restores general registers in the frame at `base`."""
     lines = []
-    for name in GENERAL:
-        place = f"{TrapFrame.fields[name].offset}(%rsp)"
+    for name in names:
+        place = f"{TrapFrame.fields[name].offset}(%{base})"
         lines.append(f"    movq {place}, %{name}" if load else f"    movq %{name}, {place}")
     return "\n".join(lines)
 
@@ -99,7 +105,6 @@ trap_fatal:
 
 trap_user:
     swapgs
-trap_user_saved:
     movq %rsp, %rdi
     movq %gs:{per_cpu["kernel_stack"].offset}, %rsp
     pushq $2  # RFLAGS without AC: a user must not switch SMAP off by setting it (SDM volume 3, 4.6.1).
@@ -113,7 +118,32 @@ trap_resume:
     movq %rax, task_state + {TSS_RSP0}(%rip)
     movq %rax, %gs:{per_cpu["frame_end"].offset}
     movq %rdi, %rsp
+    cmpq ${SYSCALL_VECTOR}, {frame["vector"].offset}(%rsp)
+    je 1f
 {_moves(load=True)}
+    addq ${frame["rip"].offset}, %rsp
+    swapgs
+    iretq
+    # What came by SYSCALL goes back by SYSRET. Its address is canonical: user space ends a page before the others.
+1:
+{_moves(load=True)}
+sysret:
+    movq {frame["rip"].offset}(%rsp), %rcx
+    movq {frame["rflags"].offset}(%rsp), %r11
+    movq {frame["rsp"].offset}(%rsp), %rsp
+    swapgs
+    sysretq
+
+    # The message is in the frame of the thread that came here (%rbx), all else in that of the one that goes on (%rax).
+fast_resume:
+    leaq {TrapFrame.size}(%rax), %rcx
+    movq %rcx, task_state + {TSS_RSP0}(%rip)
+    movq %rcx, %gs:{per_cpu["frame_end"].offset}
+    movq %rax, %rsp
+{_moves(load=True, names=_WORDS, base="rbx")}
+{_moves(load=True, names=_REST)}
+    cmpq ${SYSCALL_VECTOR}, {frame["vector"].offset}(%rsp)
+    je sysret
     addq ${frame["rip"].offset}, %rsp
     swapgs
     iretq
@@ -142,8 +172,25 @@ syscall_entry:
     pushq ${SYSCALL_VECTOR}
     subq ${general}, %rsp
 {_moves(load=False)}
+    movq %rsp, %rbx
+    movq %rsp, %rdi
+    movq %gs:{per_cpu["kernel_stack"].offset}, %rsp
     xorl %ebp, %ebp
-    jmp trap_user_saved
+    cmpq ${int(SystemCall.CALL)}, %rax
+    je 1f
+    cmpq ${int(SystemCall.REPLY_RECEIVE)}, %rax
+    jne 2f
+    call fast_reply_receive
+    testq %rax, %rax
+    jnz fast_resume
+    jmp 2f
+1:  call fast_call
+    testq %rax, %rax
+    jnz fast_resume
+2:  movq %rbx, %rdi
+    call trap_from_user
+    movq %rax, %rdi
+    jmp trap_resume
 """
 
 
@@ -246,4 +293,4 @@ def kernel_fault(frame: Ptr[TrapFrame]) -> Never:
     fault.finish(frame.rip, frame.rbp)
 
 
-ROOTS = [trap_from_user, trap_from_kernel, trap_fatal_from_anywhere]
+ROOTS = [fastpath.call, fastpath.reply_receive, trap_from_user, trap_from_kernel, trap_fatal_from_anywhere]
