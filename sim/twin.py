@@ -43,12 +43,21 @@ def cpu_option(config: SocConfig) -> str:
     return f"rv64,{off},{on},pmu-num={config.core.hpm_counters}"
 
 
+def debugger_options(address: str | None) -> list[str]:
+    """QEMU's options to wait for a debugger at a port of this machine, or at the path of a socket."""
+    if address is None:
+        return []
+    place = f"host=127.0.0.1,port={address}" if address.isdigit() else f"path={address}"
+    return ["-S", "-chardev", f"socket,{place},server=on,wait=off,id=gdb", "-gdb", "chardev:gdb"]
+
+
 @dataclass
 class Twin:
     """One run of QEMU.
 
     bios, kernel, initrd, append   as QEMU's own options
     elf                            bare-metal program instead
+    debugger                       a port or socket where it waits for gdb before it starts
     """
 
     config: SocConfig
@@ -59,6 +68,7 @@ class Twin:
     elf: Path | None = None
     until: str | None = None
     timeout: float | None = None
+    debugger: str | None = None
     ended_by: str = ""
     program: Elf | None = None
     signature: bytes | None = None
@@ -78,9 +88,7 @@ class Twin:
             command += ["-bios", self.bios]
             for option, value in (("-kernel", self.kernel), ("-initrd", self.initrd), ("-append", self.append)):
                 command += [option, str(value)] if value else []
-        if gdb:
-            command += ["-S", "-chardev", f"socket,path={gdb},server=on,wait=off,id=gdb", "-gdb", "chardev:gdb"]
-        return command
+        return command + debugger_options(gdb or self.debugger)
 
     def run(self) -> int:
         """Runs to the end; gives the exit status."""
@@ -88,7 +96,7 @@ class Twin:
         if self.elf:
             self.program = read_elf(self.elf)
             symbols = self.program.symbols
-        watched = [name for name in ("tohost",) if name in symbols.addresses]
+        watched = [name for name in ("tohost",) if name in symbols.addresses and self.debugger is None]
         with tempfile.TemporaryDirectory(prefix="splax-") as directory:
             socket = f"{directory}/gdb" if watched or self.wants_signature else None
             process = subprocess.Popen(

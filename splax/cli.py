@@ -39,6 +39,7 @@ WaveToOption = Annotated[int | None, typer.Option(help="Cycle behind the last of
 ClockOption = Annotated[int, typer.Option(help="Nominal clock in Hz: cycles that make a second of the machine's time.")]
 LatencyOption = Annotated[int, typer.Option(help="Memory latency in cycles.")]
 RestoreOption = Annotated[Path | None, typer.Option(help="Start from a checkpoint.")]
+GdbOption = Annotated[str | None, typer.Option(help="Wait for `splax gdb` here: a port, or a path for a socket.")]
 CheckpointOption = Annotated[Path | None, typer.Option(help="Write a checkpoint at the end.")]
 
 
@@ -62,6 +63,7 @@ def _options(
     latency: LatencyOption = MEMORY_LATENCY,
     restore: RestoreOption = None,
     checkpoint: CheckpointOption = None,
+    gdb: GdbOption = None,
 ) -> RunOptions:
     values: Any = dict(locals(), ram=parse_size(ram))
     if bios == "splax":
@@ -98,6 +100,20 @@ def build_firmware(
     from firmware.__main__ import write
 
     write(out, elf)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def gdb(
+    context: typer.Context,
+    connect: Annotated[str, typer.Option(help="The port or socket that --gdb was given.")] = "1234",
+    arch: Annotated[str, typer.Option(help="Whose kernel it is: riscv64, x86_64 or aarch64.")] = "riscv64",
+    elf: Annotated[Path | None, typer.Option(help="ELF file of what runs, if it is not our kernel.")] = None,
+    symbols: Annotated[list[Path] | None, typer.Option(help="Further ELF files, such as the firmware's.")] = None,
+) -> None:
+    """Attaches gdb to `splax qemu --gdb` or `splax run --gdb`, with Python sources; further arguments are gdb's."""
+    from .gdb import run
+
+    raise typer.Exit(run(connect, arch, elf, symbols or [], context.args))
 
 
 @app.command()

@@ -33,6 +33,7 @@ class RunOptions:
     latency: int = 20
     restore: Path | None = None
     checkpoint: Path | None = None
+    gdb: str | None = None
 
     def __post_init__(self) -> None:
         if self.elf and (self.bios != "default" or self.kernel or self.initrd or self.append):
@@ -42,6 +43,10 @@ class RunOptions:
         for name, value in (("--max-cycles", self.max_cycles), ("--timeout", self.timeout)):
             if value is not None and value <= 0:
                 raise InputError(f"{name} must be more than 0, not {value}")
+        if self.gdb is not None and self.gdb.isdigit() and not 0 < int(self.gdb) < 65536:
+            raise InputError(f"--gdb {self.gdb} is not a port", "give one of 1..65535, or a path for a socket")
+        if self.gdb is not None and (self.trace or self.wave):
+            raise InputError("--gdb stops the machine when it likes: no --trace and no --wave with it")
         if self.signature and not self.elf:
             raise InputError("--signature needs the symbols of a program", "name it with --elf")
         if not self.wave and (self.wave_from or self.wave_to is not None):

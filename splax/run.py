@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sim import boot, limits
+from sim import boot, gdb_server, limits
 from sim.build import versions
 from sim.errors import InputError
 from sim.machine import Checkpoint, Machine, Outcome, Reason, with_rvfi
@@ -98,6 +98,12 @@ class _Session:
     def _stages(self) -> Outcome:
         """Up to the waves' window, the window, and the rest."""
         options, machine = self.options, self.machine
+        if options.gdb is not None:
+            server = gdb_server.listen(options.gdb)
+            print(f"splax: waiting: splax gdb --connect {options.gdb}", file=sys.stderr)
+            ended = gdb_server.GdbServer(machine, server, self._slice).serve()
+            if ended:
+                return ended
         if options.wave:
             if machine.cycle < options.wave_from:
                 outcome = self._advance(options.wave_from)

@@ -28,8 +28,14 @@ def run(options: RunOptions) -> int:
         print("splax: the twin counts no cycles: --max-cycles is ignored, --timeout is not", file=sys.stderr)
     check_writable(options)
     twin = Twin(
-        soc_config(options), until=options.until, timeout=options.timeout, wants_signature=options.signature is not None
+        soc_config(options),
+        until=options.until,
+        timeout=options.timeout,
+        wants_signature=options.signature is not None,
+        debugger=options.gdb,
     )
+    if options.gdb is not None:
+        print(f"splax: waiting: splax gdb --connect {options.gdb}", file=sys.stderr)
     lay_out(options, twin)
     start = time.monotonic()
     status = twin.run()
