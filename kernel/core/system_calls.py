@@ -4,6 +4,7 @@ from kernel.abi import TAG_EXIT, TAG_FAULT, AuditEvent, Error, SystemCall, Threa
 from kernel.core import (
     audit,
     capabilities,
+    channels,
     clock,
     dissolve,
     interrupts,
@@ -84,6 +85,10 @@ def execute(thread: Ptr[Thread], call: SystemCall) -> Error:
             return interrupts.sys_bind(thread)
         case SystemCall.INTERRUPT_ACKNOWLEDGE:
             return interrupts.sys_acknowledge(thread)
+        case SystemCall.CHANNEL_SEND:
+            return channels.sys_send(thread)
+        case SystemCall.CHANNEL_RECEIVE:
+            return channels.sys_receive(thread)
         case SystemCall.AUDIT_READ:
             return machine_calls.sys_audit_read(thread)
         case SystemCall.MACHINE_INSPECT:
