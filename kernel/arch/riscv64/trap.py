@@ -86,7 +86,10 @@ trap_vector:
     lla sp, stack_top
     li fp, 0
     mv s1, a0
-    li t0, {int(SystemCall.CALL)}
+    bnez a7, 4f
+    sd zero, {_AT["a0"]}(a0)    # NULL: in and out again, with the status
+    j 5f
+4:  li t0, {int(SystemCall.CALL)}
     beq a7, t0, 1f
     li t0, {int(SystemCall.REPLY_RECEIVE)}
     bne a7, t0, 2f
@@ -98,7 +101,7 @@ trap_vector:
     bnez a0, fast_resume
     mv a0, s1
 2:  call trap_call_from_user
-    # sstatus is what it was: user code cannot change it, and the kernel had no trap of its own.
+5:  # sstatus is what it was: user code cannot change it, and the kernel had no trap of its own.
     ld t1, {_AT["sepc"]}(a0)
     csrw sscratch, a0
     csrw sepc, t1
