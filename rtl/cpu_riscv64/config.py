@@ -6,6 +6,9 @@ XLEN = 64
 LINE_BYTES = 64
 LINE_BEATS = LINE_BYTES // 8
 PAGE_BITS = 12
+COLLISIONS_UNUSED = {"read_during_write": "unused"}
+"""Attribute of a memory: nobody looks at what a read gives while another port writes the same row. Synthesis then need
+not add the registers and multiplexers that make block RAM give the old row."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The pipeline: decode, execute, memory and write stages around fetch, the memory unit and the CSRs.
 
-    F  fetch.instruction
-    D  expand, decode, read registers, take results that are still on their way (bypass)
+    F  fetch.instruction: aligned, expanded, in a register
+    D  decode, read registers, take results that are still on their way (bypass)
     X  ALU; branches resolve; addresses go to the data cache
     M  memory access, second ALU, CSR, traps: what passes M has happened, in program order
     W  register file write
@@ -18,7 +18,6 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ..bus import axi4
 from .alu import Alu
 from .branches import BranchUnit, predicted_members
-from .compressed import Expander
 from .config import CoreConfig
 from .csr import CsrFile
 from .decoder import Decoder
@@ -107,7 +106,6 @@ class Core(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.fetch = fetch = Fetch(config)
-        m.submodules.expander = expander = Expander()
         m.submodules.decoder = decoder = Decoder()
         m.submodules.registers = registers = RegisterFile()
         m.submodules.operands = operands = Operands()
@@ -184,10 +182,9 @@ class Core(wiring.Component):
         bad = Signal()  # no instruction: operands do not matter
         late = Signal()
         m.d.comb += [
-            expander.raw.eq(instruction.raw),
-            decoder.insn.eq(expander.insn),
-            decoder.compressed.eq(expander.compressed),
-            decoder.compressed_illegal.eq(expander.illegal),
+            decoder.insn.eq(instruction.insn),
+            decoder.compressed.eq(instruction.compressed),
+            decoder.compressed_illegal.eq(instruction.illegal),
             registers.rs1.eq(decoder.rs1),
             registers.rs2.eq(decoder.rs2),
             operands.control.eq(decoder.control),
@@ -217,7 +214,7 @@ class Core(wiring.Component):
                 x_valid.eq(~branches.redirect & ~m_redirect),
                 x_pc.eq(instruction.pc),
                 x_next.eq(instruction.next_pc),
-                x_insn.eq(Mux(expander.compressed, instruction.raw[:16], instruction.raw)),
+                x_insn.eq(instruction.raw),
                 x_control.eq(decoder.control),
                 x_immediate.eq(decoder.immediate),
                 x_rs1.eq(operands.rs1_value),
@@ -291,6 +288,7 @@ class Core(wiring.Component):
             multiplier.start.eq(x_fire & (x_control.unit == Unit.MULTIPLY)),
             memory.x_memory.eq(x_is_memory),
             memory.x_address.eq(x_address),
+            memory.x_size.eq(x_control.size),
             memory.x_enters.eq(x_fire & x_is_memory),
             x_blocked.eq(x_is_memory & memory.busy_port),
             x_fire.eq(x_valid & ~x_blocked & ~m_waits),
@@ -318,22 +316,28 @@ class Core(wiring.Component):
         interrupted = Signal()
         go = Signal()  # executes: no exception known from before, not interrupted
         trapped = Signal()
+        # decided a cycle ahead; not from what this cycle's instruction is about to change
+        interrupt_pending = Signal()
+        interrupt_cause = Signal(4)  # none is above 15
+        m.d.sync += [
+            interrupt_pending.eq(csr.interrupt_pending & ~csr.commit & ~csr.mret & ~csr.sret & ~trapped),
+            interrupt_cause.eq(csr.interrupt_cause),
+        ]
         system = m_control.system
         is_system = m_control.unit == Unit.SYSTEM
         is_csr = m_control.unit == Unit.CSR
         is_memory = m_control.unit == Unit.MEMORY
         m.d.comb += [
-            interrupted.eq(m_valid & m_fresh & csr.interrupt_pending),
+            interrupted.eq(m_valid & m_fresh & interrupt_pending),
             go.eq(m_valid & ~interrupted & ~m_illegal & ~m_fault.valid),
             csr.prepare.eq(x_fire),
             csr.prepare_address.eq(x_insn[20:32]),
-            csr.access.eq(go & is_csr),
+            csr.access.eq(go & is_csr & ~m_fresh),  # in its second cycle the CSR's address is decoded
             csr.address.eq(m_insn[20:32]),
             csr.op.eq(m_control.csr),
             csr.operand.eq(Mux(m_control.csr_immediate, m_insn[15:20], m_rs1)),
             csr.return_supervisor.eq(system == System.SRET),
             memory.m_valid.eq(go & is_memory),
-            memory.m_address.eq(m_address),
             memory.m_data.eq(m_rs2),
             memory.m_memory.eq(m_control.memory),
             memory.m_size.eq(m_control.size),
@@ -368,30 +372,30 @@ class Core(wiring.Component):
             exceptions.sret_illegal.eq(csr.sret_illegal),
             exceptions.wfi_illegal.eq(csr.wfi_illegal),
             exceptions.sfence_illegal.eq(csr.sfence_illegal),
-            exceptions.memory_fault.eq(memory.done & memory.fault),
+            exceptions.memory_fault.eq(memory.fault),
             exceptions.memory_cause.eq(memory.cause),
             exceptions.memory_tval.eq(memory.tval),
             trapped.eq(m_valid & (interrupted | exceptions.raised)),
             csr.trap.valid.eq(trapped),
             csr.trap.interrupt.eq(interrupted),
-            csr.trap.cause.eq(Mux(interrupted, csr.interrupt_cause, exceptions.cause)),
+            csr.trap.cause.eq(Mux(interrupted, interrupt_cause, exceptions.cause)),
             csr.trap.epc.eq(m_pc),
             csr.trap.tval.eq(Mux(interrupted, 0, exceptions.tval)),
         ]
 
         # what takes its time
-        ends = Signal()  # the instruction in M is over, if it does not trap
+        ends = Signal()  # the instruction in M is over, if it does not trap and is no load or store that hits
         refetch = Signal()  # and what follows is to be fetched again
         returning = Signal()
         m.d.comb += ends.eq(1)
         with m.Switch(m_control.unit):
             with m.Case(Unit.MEMORY):
-                m.d.comb += ends.eq(memory.done)
+                m.d.comb += ends.eq(memory.reply)
             with m.Case(Unit.DIVIDE):
                 m.d.comb += ends.eq(divider.done & ~m_fresh)  # `done` stays from the last division
             with m.Case(Unit.CSR):
                 m.d.comb += [
-                    ends.eq(Mux(csr.pmp_written | fences.pmp_started, fences.ends, 1)),
+                    ends.eq(Mux(csr.pmp_written | fences.pmp_started, fences.ends, ~m_fresh)),
                     refetch.eq(csr.flush | fences.pmp_started),
                     fences.pmp_written.eq(csr.commit & csr.pmp_written),
                 ]
@@ -410,10 +414,11 @@ class Core(wiring.Component):
                             refetch.eq(1),
                         ]
         m.d.comb += [
-            m_waits.eq(m_valid & ~trapped & ~ends),
-            m_retires.eq(m_valid & ~trapped & ends),
-            m_flush.eq(trapped | (m_retires & (refetch | returning))),
-            csr.commit.eq(go & is_csr & ~exceptions.raised & ~fences.pmp_started),
+            # `memory.fast` comes late: all else is decided before
+            m_waits.eq((m_valid & ~trapped & ~ends) & ~memory.fast),
+            m_retires.eq((m_valid & ~trapped & ends) | memory.fast),
+            m_flush.eq(trapped | (m_valid & ends & (refetch | returning))),
+            csr.commit.eq(csr.access & ~csr.illegal & ~fences.pmp_started),
             csr.mret.eq(m_retires & is_system & (system == System.MRET)),
             csr.sret.eq(m_retires & is_system & (system == System.SRET)),
             csr.retire.eq(m_retires),
@@ -447,16 +452,20 @@ class Core(wiring.Component):
             fetch.sfence.eq(sfence),
         ]
 
-        m.d.comb += m_result.eq(Mux(m_deferred, late_alu.result, m_value))
+        early_result = Signal(64)  # what is no load that hits
+        m.d.comb += [
+            early_result.eq(Mux(m_deferred, late_alu.result, m_value)),
+            m_result.eq(Mux(is_memory & ~memory.reply, memory.loaded, early_result)),
+        ]
         with m.Switch(m_control.unit):
             with m.Case(Unit.MEMORY):
-                m.d.comb += m_result.eq(memory.result)
+                m.d.comb += early_result.eq(memory.reply_data)
             with m.Case(Unit.MULTIPLY):
-                m.d.comb += m_result.eq(multiplier.result)
+                m.d.comb += early_result.eq(multiplier.result)
             with m.Case(Unit.DIVIDE):
-                m.d.comb += m_result.eq(divider.result)
+                m.d.comb += early_result.eq(divider.result)
             with m.Case(Unit.CSR):
-                m.d.comb += m_result.eq(Mux(fences.pmp_started, fences.pmp_value, csr.read_data))
+                m.d.comb += early_result.eq(Mux(fences.pmp_started, fences.pmp_value, csr.read_data))
 
         # PMP CSRs live beside the walker
         m.d.comb += [
@@ -495,13 +504,13 @@ class Core(wiring.Component):
         ]
 
         # -- interrupts, time, status
+        m.d.sync += csr.events.eq(self.events)  # counted a cycle late: some come late in theirs
         m.d.comb += [
             csr.software_interrupt.eq(self.software_interrupt),
             csr.timer_interrupt.eq(self.timer_interrupt),
             csr.external_interrupt_m.eq(self.external_interrupt_m),
             csr.external_interrupt_s.eq(self.external_interrupt_s),
             csr.time.eq(self.time),
-            csr.events.eq(self.events),
             self.events.icache_miss.eq(fetch.miss_cache),
             self.events.itlb_miss.eq(fetch.miss_tlb),
             self.events.dcache_miss.eq(memory.miss),
@@ -540,7 +549,7 @@ class Core(wiring.Component):
                 report.store_data.eq(Mux(m_control.memory == Memory.AMO, memory.amo_result, m_rs2)),
                 report.privilege.eq(csr.privilege),
                 report.cause.eq(exceptions.cause),
-                report.interrupt_cause.eq(csr.interrupt_cause),
+                report.interrupt_cause.eq(interrupt_cause),
                 report.tval.eq(exceptions.tval),
                 report.trap_vector.eq(csr.trap_vector),
             ]

@@ -7,7 +7,8 @@ pending increments in flip-flops; one adder visits the counters in turn and move
                                                  v
                  memory[turn] ---------------> adder ---> memory[turn], pending[turn] starts again
 
-The value of a counter is always memory + pending, so reads are exact in every cycle. Bit n of all pending numbers is
+The value of a counter is always memory + pending, so reads are exact; they give the value a cycle late, so that the
+addition is not in one path with what is done with the value. Bit n of all pending numbers is
 one word, `planes[n]`: counting is half adders on words, a dozen word operations for all counters (in simulation too).
 
 A CSR write takes the memory's write port, and the turn waits. Writes come at most every third cycle (the pipeline
@@ -38,10 +39,12 @@ class Counters(wiring.Component):
 
     Members
     -------
-    number : In(5)
-        Counter addressed: 0 cycle, 2 instret, 3.. programmable ones (the low address bits of the CSR).
+    read_number : In(5)
+        Counter read: 0 cycle, 2 instret, 3.. programmable ones (the low address bits of the CSR).
     value : Out(64)
-        Its value now; 0 where there is none.
+        In the cycle after: the value it had in the cycle of `read_number`; 0 where there is none.
+    number : In(5)
+        Counter written, or whose event selector is read.
     event : Out(event bits)
         Its event selector; 0 where there is none.
     inhibit : Out(3 + hpm_counters)
@@ -61,6 +64,7 @@ class Counters(wiring.Component):
         self._last_event = len(events_layout().members)
         super().__init__(
             {
+                "read_number": In(5),
                 "number": In(5),
                 "value": Out(64),
                 "event": Out(bits_for(self._last_event)),
@@ -100,6 +104,7 @@ class Counters(wiring.Component):
         planes = [Signal(slots, name=f"pending{n}") for n in range(bits)]
         turn, turn_mask = Signal(range(slots)), Signal(slots, init=1)
         number, number_mask = Signal(range(slots)), Signal(slots)
+        read_slot, read_mask = Signal(range(slots)), Signal(slots)
         exists, writing = Signal(), Signal()
 
         def pending(mask: Value) -> Value:
@@ -111,9 +116,17 @@ class Counters(wiring.Component):
             number_mask.eq(1 << number),
             writing.eq(self.write & exists),
             turn_port.addr.eq(turn),
-            read_port.addr.eq(number),
-            self.value.eq(Mux(exists, read_port.data + pending(number_mask), 0)),
+            read_slot.eq(Mux(self.read_number == CYCLE, 0, self.read_number - 1)),
+            read_mask.eq(1 << read_slot),
+            read_port.addr.eq(read_slot),
         ]
+        m.d.sync += self.value.eq(
+            Mux(
+                (self.read_number != 1) & (self.read_number < FIRST_HPM + self._hpm),
+                read_port.data + pending(read_mask),
+                0,
+            )
+        )
         taken = Signal(slots)  # whose pending increments leave at this edge
         m.d.comb += [
             taken.eq(Mux(writing, number_mask, turn_mask)),

@@ -1,7 +1,8 @@
 """From a CSR's address to what the register file must know of it: a read-only block memory made from the table.
 
-It is addressed one stage ahead, so that an instruction finds its answer when it enters M: no gates, no delay, and one
-load in simulation, where a comparator for every address took longer than all the rest of the register file.
+It is addressed one stage ahead and its answer passes a register, so that an instruction finds it in its second cycle in
+M: no gates, no delay, and one load in simulation, where a comparator for every address took longer than all the rest of
+the register file.
 """
 
 from amaranth.hdl import Module, Mux, Value
@@ -76,7 +77,7 @@ class Decoder(wiring.Component):
     Members
     -------
     enable : In(1)
-        Looks `address` up at this clock edge; the answer stays until the next time.
+        Looks `address` up at this clock edge; the answer comes two cycles later, and stays until the next one's does.
     address : In(12)
         CSR address.
     decoded : Out(Decoded)
@@ -107,5 +108,6 @@ class Decoder(wiring.Component):
                 }
         m.submodules.rom = rom = Memory(shape=Decoded, depth=4096, init=entries)
         port = rom.read_port()
-        m.d.comb += [port.en.eq(self.enable), port.addr.eq(self.address), self.decoded.eq(port.data)]
+        m.d.comb += [port.en.eq(self.enable), port.addr.eq(self.address)]
+        m.d.sync += self.decoded.eq(port.data)
         return m

@@ -56,13 +56,14 @@ class CsrFile(wiring.Component):
     prepare, prepare_address : In(1), In(12)
         An instruction (of any kind) enters M at this clock edge, and its CSR field.
     access : In(1)
-        A CSR instruction is in M. Without it `illegal`, `flush` and the PMP outputs are 0, `read_data` is anything.
+        A CSR instruction is in M, two cycles after its `prepare` or later. Without it `illegal`, `flush` and the PMP
+        outputs are 0, `read_data` is anything.
     address, op, operand : In(12), In(CsrOp), In(64)
         The instruction: its CSR, what it does, and rs1's value or the immediate.
     commit : In(1)
         The instruction completes in this cycle: its write takes effect.
     read_data : Out(64)
-        The value before the write.
+        The value before the write; a counter's, a cycle ago.
     illegal : Out(1)
         The access raises an illegal-instruction exception: no such CSR, mode too low, read-only, or a guard.
     flush : Out(1)
@@ -191,12 +192,16 @@ class CsrFile(wiring.Component):
         machine, user = self.privilege == Privilege.MACHINE, self.privilege == Privilege.USER
         number = self.address[:5]
         writes, allowed, old = Signal(), Signal(), Signal(64)
+        prepared_counter = Signal(5)  # a cycle ahead of `access`
+        with m.If(self.prepare):
+            m.d.sync += prepared_counter.eq(self.prepare_address[:5])
         place_read = Signal(6)  # still where nothing is accessed: that is cheap to simulate
         m.d.comb += [
             decoder.enable.eq(self.prepare),
             decoder.address.eq(self.prepare_address),
             place_read.eq(Mux(self.access, decoded.place, 0)),
             counters.number.eq(number),
+            counters.read_number.eq(prepared_counter),
             old.eq(select(place_read, {place[c.name]: self._value(c, registers, views, counters) for c in table})),
             writes.eq(self.op != CsrOp.READ),
         ]

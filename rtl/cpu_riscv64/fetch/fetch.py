@@ -20,9 +20,10 @@ from ..interfaces import (
     walk_response_layout,
 )
 from ..mmu.tlb import Tlb
-from .buffer import FetchBuffer, InstructionSignature
+from .buffer import FetchBuffer
 from .icache import InstructionCache
 from .predictor import Predictor, Repair, Training
+from .queue import DecodeSignature, InstructionQueue
 
 
 class Fetch(wiring.Component):
@@ -34,7 +35,7 @@ class Fetch(wiring.Component):
 
     Members
     -------
-    instruction : Out(InstructionSignature)
+    instruction : Out(DecodeSignature)
         To decode.
     redirect : In(1), redirect_pc : In(64)
         Go there instead; taken at once.
@@ -66,7 +67,7 @@ class Fetch(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "instruction": Out(InstructionSignature(config)),
+                "instruction": Out(DecodeSignature(config)),
                 "redirect": In(1),
                 "redirect_pc": In(64),
                 "training": In(Training(config)),
@@ -93,10 +94,12 @@ class Fetch(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.cache = cache = InstructionCache(config)
-        m.submodules.tlb = tlb = Tlb(config)
+        m.submodules.tlb = tlb = Tlb(config, ram_style="block")
         m.submodules.predictor = predictor = Predictor(config)
         m.submodules.buffer = buffer = FetchBuffer(config)
-        connect(m, flipped(self.instruction), buffer.instruction)
+        m.submodules.queue = queue = InstructionQueue(config)
+        connect(m, buffer.instruction, queue.aligned)
+        connect(m, flipped(self.instruction), queue.instruction)
         connect(m, flipped(self.training), predictor.training)
         connect(m, flipped(self.repair), predictor.repair)
         connect(m, flipped(self.probe), cache.probe)
@@ -138,11 +141,14 @@ class Fetch(wiring.Component):
 
         # -- the block that was read last
         m.d.comb += [
-            tlb.va.eq(pc),
             tlb.access.eq(Access.FETCH),
             tlb.context.eq(self.context),
-            cache.ppn.eq(tlb.ppn),
+            cache.pages[0].eq(tlb.way_ppn[0]),
+            cache.pages[1].eq(tlb.way_ppn[1]),
+            cache.pages[2].eq(single_ppn),
+            cache.chosen.eq(Mux(single, 4, Cat(tlb.way_hit))),
             buffer.redirect.eq(self.redirect),
+            queue.redirect.eq(self.redirect),
             buffer.redirect_pc.eq(self.redirect_pc),
             buffer.block.bytes.eq(cache.block),
             buffer.block.fault.upper.eq(single & single_short),
@@ -162,10 +168,7 @@ class Fetch(wiring.Component):
         # a page that PMP splits is never in the TLB: its translation serves the one block
         hit_page = Signal()
         with m.If(single):
-            m.d.comb += [
-                cache.ppn.eq(single_ppn),
-                cache.refill_address.eq(Cat(pc[:12], single_ppn)),
-            ]
+            m.d.comb += cache.refill_address.eq(Cat(pc[:12], single_ppn))
         m.d.comb += hit_page.eq(tlb.hit | single)
 
         with m.FSM(name="control"):

@@ -10,7 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ...bus import axi4
-from ..config import LINE_BEATS, CoreConfig
+from ..config import COLLISIONS_UNUSED, LINE_BEATS, CoreConfig
 from ..interfaces import Probe, ProbeSignature
 
 
@@ -28,8 +28,8 @@ class InstructionCache(wiring.Component):
         Low address bits of the block to read at this clock edge.
     read : In(1)
         Read; when 0, the outputs keep answering for the block read last.
-    ppn : In(ppn_width)
-        Physical page of the block read last.
+    pages : In(ppn_width).array(3), chosen : In(3)
+        Physical pages that may be the one of the block read last, and which of them it is (one hot; it may come late).
     hit : Out(1)
         The block read last is in the cache.
     block : Out(64)
@@ -56,7 +56,8 @@ class InstructionCache(wiring.Component):
             {
                 "index": In(12),
                 "read": In(1),
-                "ppn": In(config.ppn_width),
+                "pages": In(config.ppn_width).array(3),
+                "chosen": In(3),
                 "hit": Out(1),
                 "block": Out(64),
                 "refill": In(1),
@@ -83,24 +84,32 @@ class InstructionCache(wiring.Component):
         sweep = Signal(range(config.cache_sets))
         sweeping = Signal(init=1)
 
+        tag_write = Signal(ways)
         hits = []
+        sames = []
+        known = Signal()  # the tags read last were not being written: what a read gives then does not count
+        with m.If(self.read):
+            m.d.sync += known.eq(~tag_write.any())
         blocks = []
         fill = Signal()
-        tag_write = Signal(ways)
         tag_value = Signal(tag_shape)
         tag_set = Signal(6)
         for way in range(ways):
-            m.submodules[f"tags{way}"] = tags = Memory(shape=tag_shape, depth=config.cache_sets, init=[])
-            m.submodules[f"data{way}"] = words = Memory(shape=64, depth=512, init=[])
+            m.submodules[f"tags{way}"] = tags = Memory(
+                shape=tag_shape, depth=config.cache_sets, init=[], attrs=COLLISIONS_UNUSED
+            )
+            m.submodules[f"data{way}"] = words = Memory(shape=64, depth=512, init=[], attrs=COLLISIONS_UNUSED)
             tag_read, tag_port = tags.read_port(), tags.write_port()
             word_read, word_write = words.read_port(), words.write_port()
+            same = Signal(3, name=f"same{way}")
             hit = Signal(name=f"hit{way}")
             m.d.comb += [
                 tag_read.addr.eq(self.index[6:12]),
                 tag_read.en.eq(self.read),
                 word_read.addr.eq(self.index[3:12]),
                 word_read.en.eq(self.read),
-                hit.eq(tag_read.data.valid & (tag_read.data.ppn == self.ppn)),
+                same.eq(Cat(known & tag_read.data.valid & (tag_read.data.ppn == page) for page in self.pages)),
+                hit.eq((same & self.chosen).any()),
                 tag_port.addr.eq(tag_set),
                 tag_port.data.eq(tag_value),
                 tag_port.en.eq(tag_write[way]),
@@ -109,12 +118,13 @@ class InstructionCache(wiring.Component):
                 word_write.en.eq(fill & (victim == way)),
             ]
             hits.append(hit)
+            sames.append(same)
             blocks.append(Mux(hit, word_read.data, 0))
         block = blocks[0]
         for other in blocks[1:]:
             block = block | other
         m.d.comb += [
-            self.hit.eq(Cat(hits).any()),
+            self.hit.eq((Cat(Cat(same[page] for same in sames).any() for page in range(3)) & self.chosen).any()),
             self.block.eq(block),
             self.probe.kind.eq(Probe.CLEAN),
             self.probe.address.eq(line << 6),

@@ -12,7 +12,7 @@ from amaranth.lib import data, enum, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..config import CoreConfig
+from ..config import COLLISIONS_UNUSED, CoreConfig
 
 TARGET_BITS = 38
 """Target address bits 38:1; above bit 38 an Sv39 address repeats it, and no physical target is higher."""
@@ -192,7 +192,9 @@ class Predictor(wiring.Component):
         ras_top = Signal(range(config.ras_entries))
 
         # -- arrays, read with the next block's address
-        m.submodules.counters = counters = Memory(shape=data.ArrayLayout(2, 4), depth=1 << config.history_bits, init=[])
+        m.submodules.counters = counters = Memory(
+            shape=data.ArrayLayout(2, 4), depth=1 << config.history_bits, init=[], attrs=COLLISIONS_UNUSED
+        )
         counters_read = counters.read_port()
         counters_write = counters.write_port(granularity=1)
         index_next = Signal(config.history_bits)
@@ -211,7 +213,9 @@ class Predictor(wiring.Component):
         entries = []
         writes = []
         for way in range(2):
-            m.submodules[f"targets{way}"] = targets = Memory(shape=BtbEntry, depth=config.btb_sets, init=[])
+            m.submodules[f"targets{way}"] = targets = Memory(
+                shape=BtbEntry, depth=config.btb_sets, init=[], attrs=COLLISIONS_UNUSED
+            )
             read_port, write_port = targets.read_port(), targets.write_port()
             m.d.comb += [read_port.addr.eq(self._set_of(self.next_pc)), read_port.en.eq(self.read)]
             entries.append(read_port.data)

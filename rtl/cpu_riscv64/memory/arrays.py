@@ -1,11 +1,21 @@
-"""The data cache's memories: tags, words, dirty bits, and the comparison that finds a hit."""
+"""The data cache's memories: tags, words, dirty bits, and the way from them to a hit and an aligned value.
 
-from amaranth.hdl import Module, Mux, Signal
+Three pages may be the one that is looked for: that of either TLB way, or a given one. Tags are compared with all of
+them while the TLB still decides, and words are aligned in every way while the tags are compared; the hit comes last:
+
+    tags (LUT RAM) --== page 0, 1, given--> & chosen page --> hit_ways --+
+    words (block RAM) --> bytes moved down, sign found ------------------+--> value
+
+What a word is while it is written does not count: a line that comes has no valid tag until its last word, a store just
+written is a `conflict` of the store buffer, and nothing writes while a line is read out.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..config import CoreConfig
+from ..config import COLLISIONS_UNUSED, CoreConfig
 
 
 class DataArrays(wiring.Component):
@@ -20,14 +30,18 @@ class DataArrays(wiring.Component):
     -------
     index : In(12), read : In(1)
         Low address bits to read at this clock edge, and whether to.
-    ppn : In(ppn_width)
-        Physical page looked for in what was read last.
+    pages : In(ppn_width).array(3), chosen : In(3)
+        Physical pages one of which is looked for in what was read last, and which of them (one hot; it may come late).
     hit_ways : Out(ways), hit : Out(1), hit_way : Out(range(ways))
         Which way holds it.
     force : In(1), force_way : In(range(ways))
-        `word` and `victim_ppn` come from this way, whatever hits (an eviction).
-    word : Out(64)
-        The doubleword read last.
+        `value` and `victim_ppn` come from this way, whatever hits (an eviction).
+    given : In(1), given_word : In(64)
+        With `force` of way 0: `value` comes from this word.
+    shift : In(3), size : In(2), unsigned : In(1)
+        How to align. `shift` + bytes wanted must not be more than 8, so it is 0 where `size` is 3.
+    value : Out(64)
+        The bytes read last, from `shift` on, extended from `size`. Zero where nothing hits.
     victim_way : In(range(ways)), victim_valid : Out(1), victim_ppn : Out(ppn_width)
         Tag of that way in the set read last.
     tag_write : In(ways), tag_set : In(6), tag_valid : In(1), tag_ppn : In(ppn_width)
@@ -47,13 +61,19 @@ class DataArrays(wiring.Component):
             {
                 "index": In(12),
                 "read": In(1),
-                "ppn": In(config.ppn_width),
+                "pages": In(config.ppn_width).array(3),
+                "chosen": In(3),
                 "hit_ways": Out(ways),
                 "hit": Out(1),
                 "hit_way": Out(range(ways)),
                 "force": In(1),
                 "force_way": In(range(ways)),
-                "word": Out(64),
+                "given": In(1),
+                "given_word": In(64),
+                "shift": In(3),
+                "size": In(2),
+                "unsigned": In(1),
+                "value": Out(64),
                 "victim_way": In(range(ways)),
                 "victim_valid": Out(1),
                 "victim_ppn": Out(config.ppn_width),
@@ -77,10 +97,15 @@ class DataArrays(wiring.Component):
         m = Module()
         config = self.config
         tag_shape = data.StructLayout({"valid": 1, "ppn": config.ppn_width})
-        words = []
+        alignment = Alignment(m, shift=self.shift, size=self.size, unsigned=self.unsigned)
+        values = []
+        any_way = [Signal(config.cache_ways, name=f"page{page}_in") for page in range(3)]
         for way in range(config.cache_ways):
-            m.submodules[f"tags{way}"] = tags = Memory(shape=tag_shape, depth=config.cache_sets, init=[])
-            m.submodules[f"data{way}"] = lines = Memory(shape=64, depth=512, init=[])
+            # LUT RAM: the tag comes out of flip-flops, 5 ns before the words do on an ECP5
+            m.submodules[f"tags{way}"] = tags = Memory(
+                shape=tag_shape, depth=config.cache_sets, init=[], attrs={"ram_style": "distributed"}
+            )
+            m.submodules[f"data{way}"] = lines = Memory(shape=64, depth=512, init=[], attrs=COLLISIONS_UNUSED)
             tag_read, tag_write = tags.read_port(), tags.write_port()
             word_read, word_write = lines.read_port(), lines.write_port(granularity=8)
             selected = Signal(name=f"selected{way}")
@@ -89,7 +114,11 @@ class DataArrays(wiring.Component):
                 tag_read.en.eq(self.read),
                 word_read.addr.eq(self.index[3:]),
                 word_read.en.eq(self.read),
-                self.hit_ways[way].eq(tag_read.data.valid & (tag_read.data.ppn == self.ppn)),
+                *(
+                    any_way[page][way].eq(tag_read.data.valid & (tag_read.data.ppn == self.pages[page]))
+                    for page in range(3)
+                ),
+                self.hit_ways[way].eq((Cat(any_way[page][way] for page in range(3)) & self.chosen).any()),
                 selected.eq(Mux(self.force, self.force_way == way, self.hit_ways[way])),
                 tag_write.addr.eq(self.tag_set),
                 tag_write.en.eq(self.tag_write[way]),
@@ -99,15 +128,19 @@ class DataArrays(wiring.Component):
                 word_write.data.eq(self.word_data),
                 word_write.en.eq(Mux(self.word_way == way, self.word_write, 0)),
             ]
-            words.append(Mux(selected, word_read.data, 0))
+            word = word_read.data if way else Mux(self.given, self.given_word, word_read.data)
+            values.append(Mux(selected, alignment.align(m, word), 0))
             with m.If(self.victim_way == way):
                 m.d.comb += [self.victim_valid.eq(tag_read.data.valid), self.victim_ppn.eq(tag_read.data.ppn)]
             with m.If(self.hit_ways[way]):
                 m.d.comb += self.hit_way.eq(way)
-        word = words[0]
-        for other in words[1:]:
-            word = word | other
-        m.d.comb += [self.word.eq(word), self.hit.eq(self.hit_ways.any())]
+        value = values[0]
+        for other in values[1:]:
+            value = value | other
+        m.d.comb += [
+            self.value.eq(value),
+            self.hit.eq((Cat(ways.any() for ways in any_way) & self.chosen).any()),
+        ]
 
         m.submodules.dirty = dirty = Memory(shape=config.cache_ways, depth=config.cache_sets, init=[])
         dirty_read, dirty_write = dirty.read_port(domain="comb"), dirty.write_port(granularity=1)
@@ -119,3 +152,43 @@ class DataArrays(wiring.Component):
             dirty_write.data.eq(self.dirty_value.replicate(config.cache_ways)),
         ]
         return m
+
+
+class Alignment:
+    """Moves the bytes of an access down to bit 0 and extends them: what does not depend on the word is computed once.
+
+    An access does not leave its doubleword, so each byte of the result has few sources: byte 0 any, bytes 4 to 7 only
+    themselves.
+    """
+
+    def __init__(self, m: Module, *, shift: Value, size: Value, unsigned: Value):
+        self.shift = shift
+        self.signed = ~unsigned
+        # the last byte of the access, whose top bit is the sign
+        self.last = Signal(3)
+        self.keep = Signal(8)
+        m.d.comb += [
+            self.last.eq(shift + ((1 << size) - 1)),
+            self.keep.eq((1 << (1 << size)) - 1),
+        ]
+
+    def align(self, m: Module, word: Value) -> Value:
+        """The extended value of `word`."""
+        lanes = [word.word_select(lane, 8) for lane in range(8)]
+        fill = choose(self.last, [lane[7] for lane in lanes]) & self.signed
+        result = []
+        # (byte of the result, number of shifts it may have come by)
+        for byte, sources in ((0, 8), (1, 7), (2, 5), (3, 5), (4, 1), (5, 1), (6, 1), (7, 1)):
+            moved = choose(self.shift, lanes[byte : byte + sources])
+            result.append(moved if byte == 0 else Mux(self.keep[byte], moved, fill.replicate(8)))
+        return Cat(result)
+
+
+def choose(index: Value, values: list[Value]) -> Value:
+    """values[index] as a tree of two-way multiplexers; any value where there is none."""
+    for bit in index:
+        if len(values) == 1:
+            break
+        pairs = [values[n : n + 2] for n in range(0, len(values), 2)]
+        values = [Mux(bit, pair[1], pair[0]) if len(pair) == 2 else pair[0] for pair in pairs]
+    return values[0]

@@ -37,8 +37,8 @@ class StoreBuffer(wiring.Component):
     pop : In(1)
         It was written, or dropped.
     query_index : In(9), query_mask : In(8), conflict : Out(1)
-        Whether bytes of that doubleword (address bits 11:3) are in the queue, or were written at the last clock edge,
-        when a lookup could not see them yet.
+        Whether these bytes of that doubleword (address bits 11:3) are in the queue, or any of its bytes were written at
+        the last clock edge, when a lookup could not see them yet.
     line : In(pa_width - 6), line_way : In(range(ways))
         A line of the cache: `line_found` (it is in that way now) or `line_lost` (that way of its set is given up).
     line_found, line_lost : In(1)
@@ -111,8 +111,10 @@ class StoreBuffer(wiring.Component):
         for i in range(depth):
             same_line = dwords[i][3:] == self.line
             same_set = dwords[i][3:9] == self.line[:6]
-            with m.If(valid[i] | just_written[i]):
-                m.d.comb += conflicts[i].eq((dwords[i][:9] == self.query_index) & (masks[i] & self.query_mask).any())
+            m.d.comb += conflicts[i].eq(
+                (dwords[i][:9] == self.query_index)
+                & ((valid[i] & (masks[i] & self.query_mask).any()) | just_written[i])
+            )
             with m.If(self.line_found & same_line):
                 m.d.sync += [hit[i].eq(1), ways[i].eq(self.line_way)]
             with m.If(self.line_lost & same_set & (ways[i] == self.line_way)):

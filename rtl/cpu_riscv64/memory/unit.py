@@ -63,24 +63,25 @@ class MemoryUnit(wiring.Component):
 
     Members
     -------
-    x_memory : In(1), x_address : In(64)
-        X holds a memory instruction; its virtual address.
+    x_memory : In(1), x_address : In(64), x_size : In(2)
+        X holds a memory instruction; its virtual address, and log2 of its bytes.
     x_enters : In(1)
         It moves to M at this clock edge.
     busy_port : Out(1)
         It must not: the arrays are in use. (Known early in the cycle.)
     m_valid : In(1)
         M holds a memory instruction that is to be executed; held with the fields below until `done`.
-    m_address, m_data : In(64)
-        Virtual address and rs2.
+    m_data : In(64)
+        rs2.
     m_memory : In(Memory), m_size : In(2), m_unsigned : In(1), m_amo : In(AmoOp)
         What it does.
-    done : Out(1)
-        Over in this cycle: with `result`, or
+    fast : Out(1), loaded : Out(64)
+        Over in this cycle, at once: a load with that value, or a store. Late: nothing that is not needed should follow.
+    reply : Out(1)
+        Over in this cycle, after a while: with `reply_data` (loaded value, or SC's verdict), or
     fault : Out(1), cause : Out(Cause), tval : Out(64)
         with an exception.
-    result : Out(64)
-        Loaded value, or SC's verdict.
+    reply_data : Out(64)
     context : In(TranslationContext)
         Effective one for data.
     amo_result : Out(64)
@@ -110,20 +111,22 @@ class MemoryUnit(wiring.Component):
             {
                 "x_memory": In(1),
                 "x_address": In(64),
+                "x_size": In(2),
                 "x_enters": In(1),
                 "busy_port": Out(1),
                 "m_valid": In(1),
-                "m_address": In(64),
                 "m_data": In(64),
                 "m_memory": In(Memory),
                 "m_size": In(2),
                 "m_unsigned": In(1),
                 "m_amo": In(AmoOp),
-                "done": Out(1),
+                "fast": Out(1),
+                "loaded": Out(64),
+                "reply": Out(1),
+                "reply_data": Out(64),
                 "fault": Out(1),
                 "cause": Out(Cause),
                 "tval": Out(64),
-                "result": Out(64),
                 "amo_result": Out(64),
                 "context": In(TranslationContext),
                 "drained": Out(1),
@@ -156,7 +159,7 @@ class MemoryUnit(wiring.Component):
         m.submodules.stores = stores = StoreBuffer(config)
         m.submodules.transfers = transfers = Transfers(config)
         m.submodules.streams = streams = StreamPrefetcher(config)
-        m.submodules.tlb = tlb = Tlb(config)
+        m.submodules.tlb = tlb = Tlb(config, ram_style="distributed")
         m.submodules.amo = amo = AmoAlu()
         connect(m, flipped(self.bus), transfers.bus)
         walker = self.walker_memory
@@ -166,39 +169,55 @@ class MemoryUnit(wiring.Component):
         is_load = self.m_memory == Memory.LOAD
         is_store = self.m_memory == Memory.STORE
         atomic = Signal()
-        offset = self.m_address[:3]
-        size_mask = Signal(8)
-        bytes_mask = Signal(16)
+        offset = Signal(3)
+        bytes_mask = Signal(16)  # of the first half's doubleword, and of the second's
+        half_mask = Signal(8)  # of the half
         crosses = Signal()
         misaligned = Signal()
         second = Signal()  # the second half of a crossing access
-        second_address = Signal(64)
-        address = Signal(64)
+        address = Signal(64)  # of the half
+        first_dword = Signal(9)  # of the first half, in its page
         lookup_valid = Signal()  # the arrays answer for the instruction in M
-        evaluate = Signal()
-        m.d.comb += [
-            atomic.eq(~is_load & ~is_store),
-            size_mask.eq((1 << (1 << self.m_size)) - 1),
-            bytes_mask.eq(size_mask << offset),
-            crosses.eq(bytes_mask[8:].any()),
-            misaligned.eq((offset & ((1 << self.m_size) - 1)).any()),
-            address.eq(Mux(second, second_address, self.m_address)),
-        ]
+        evaluate = Signal()  # what they answer is acted upon, whatever it is
+        x_offset = self.x_address[:3]
+        x_mask = Signal(16)
+        m.d.comb += x_mask.eq(((1 << (1 << self.x_size)) - 1) << x_offset)
+        with m.If(self.x_enters):
+            m.d.sync += [
+                address.eq(self.x_address),
+                offset.eq(x_offset),
+                bytes_mask.eq(x_mask),
+                half_mask.eq(x_mask[:8]),
+                crosses.eq(x_mask[8:].any()),
+                misaligned.eq((x_offset & ((1 << self.x_size) - 1)).any()),
+            ]
+
+        def begin_second():
+            m.d.sync += [
+                known.eq(0),
+                second.eq(1),
+                first_dword.eq(address[3:12]),
+                address.eq(Cat(Const(0, 3), address[3:] + 1)),
+                half_mask.eq(bytes_mask[8:]),
+            ]
+
+        m.d.comb += atomic.eq(~is_load & ~is_store)
 
         # -- translation: the TLB's, or the walker's for this instruction
         known = Signal()
         known_ppn = Signal(config.ppn_width)
         known_cacheable = Signal()
         translated = Signal()
-        cacheable = Signal()
+        cacheable = Signal()  # and translated
+        by_tlb = Signal(2)
         ppn = Signal(config.ppn_width)
         waits_walk = Signal()
         m.d.comb += [
-            tlb.va.eq(address),
             tlb.access.eq(Mux(is_load | (self.m_memory == Memory.LOAD_RESERVED), Access.LOAD, Access.STORE)),
             tlb.context.eq(self.context),
             translated.eq(known | tlb.hit),
-            cacheable.eq(Mux(known, known_cacheable, tlb.cacheable)),
+            by_tlb.eq(Cat(tlb.way_hit[way] & tlb.way_cacheable[way] for way in range(2))),
+            cacheable.eq((known & known_cacheable) | by_tlb.any()),
             ppn.eq(Mux(known, known_ppn, tlb.ppn)),
             self.walk.va.eq(address),
             self.walk.access.eq(tlb.access),
@@ -221,34 +240,31 @@ class MemoryUnit(wiring.Component):
         client = Signal(Client)
         client_line = Signal(line_bits)
         conflict = Signal()
-        hit = Signal()
         line = Signal(line_bits)
+        is_given = known | checking
         m.d.comb += [
-            arrays.ppn.eq(Mux(checking, client_line[6:], ppn)),
+            arrays.pages[0].eq(tlb.way_ppn[0]),
+            arrays.pages[1].eq(tlb.way_ppn[1]),
+            arrays.pages[2].eq(Mux(checking, client_line[6:], known_ppn)),
+            arrays.chosen.eq(Mux(is_given, Cat(Const(0, 2), checking | known_cacheable), by_tlb)),
             stores.query_index.eq(Mux(checking, walker.address[3:12], address[3:12])),
-            stores.query_mask.eq(Mux(checking, 0xFF, Mux(second, bytes_mask[8:], bytes_mask[:8]))),
+            stores.query_mask.eq(Mux(checking, 0xFF, half_mask)),
             conflict.eq(stores.conflict),
-            hit.eq(arrays.hit & cacheable & translated),
             line.eq(Cat(address[6:12], ppn)),
         ]
 
-        # -- load alignment: rotate, then extend
-        rotated = Signal(64)
-        extended = Signal(64)
-        read_word = Signal(64)
-        single_running = Signal()
-        m.d.comb += read_word.eq(Mux(single_running, transfers.single_read_data, arrays.word))
-        m.d.comb += rotated.eq(rotate_right_bytes(read_word, offset))
+        # -- load alignment: in the arrays, for an access within its doubleword. What comes from elsewhere (the bus, or
+        # two halves) is given to the arrays as if it came from way 0.
         saved = Signal(64)
-        extend_from = Signal(64)
-        finishing = Signal()  # a crossing load: both halves are in `saved`
-        m.d.comb += extend_from.eq(Mux(finishing, saved, rotated))
-        with m.Switch(self.m_size):
-            for size in range(4):
-                with m.Case(size):
-                    low = extend_from[: 8 << size]
-                    sign = low[-1] & ~self.m_unsigned
-                    m.d.comb += extended.eq(Cat(low, sign.replicate(64 - (8 << size))) if size < 3 else low)
+        given = Signal()  # `saved` holds what was loaded
+        whole = Signal()  # the arrays' doubleword is wanted as it is
+        m.d.comb += [
+            arrays.given.eq(given),
+            arrays.given_word.eq(Mux(crosses, rotate_right_bytes(saved, offset), saved)),
+            arrays.shift.eq(Mux(whole | crosses, 0, offset)),
+            arrays.size.eq(Mux(whole, 3, self.m_size)),
+            arrays.unsigned.eq(self.m_unsigned),
+        ]
 
         # -- store lanes
         lanes = Signal(64)
@@ -256,33 +272,34 @@ class MemoryUnit(wiring.Component):
         m.d.comb += [
             store_source.eq(self.m_data),
             lanes.eq(rotate_left_bytes(store_source, offset)),
-            transfers.single_address.eq(Cat(self.m_address[:12], known_ppn)),
+            transfers.single_address.eq(Cat(address[:12], known_ppn)),
             transfers.single_size.eq(self.m_size),
             transfers.single_data.eq(lanes),
             transfers.single_mask.eq(bytes_mask[:8]),
             transfers.single_write.eq(is_store),
         ]
 
-        # -- replies of the slow ways: registered, so that the fast way's path stays short
-        reply = Signal()
+        # -- replies: at once, or registered for the slow ways, so that the fast way's path stays short. The hit comes
+        # late, everything else is ready before.
         reply_fault = Signal()
-        reply_cause = Signal(Cause)
-        reply_data = Signal(64)
-        m.d.sync += reply.eq(0)
-        fast = Signal()
+        load_ready = Signal()
+        store_ready = Signal()
+        store_ends = Signal()
+        m.d.sync += self.reply.eq(0)
         m.d.comb += [
-            self.done.eq(fast | reply),
-            self.fault.eq(reply & reply_fault),
-            self.cause.eq(reply_cause),
+            load_ready.eq(self.m_valid & lookup_valid & is_load & ~crosses & ~conflict),
+            store_ready.eq(self.m_valid & lookup_valid & is_store & ~crosses & ~stores.full),
+            self.fast.eq((load_ready & arrays.hit) | store_ends),
+            self.loaded.eq(arrays.value),
+            self.fault.eq(self.reply & reply_fault),
             self.tval.eq(address),
-            self.result.eq(Mux(reply, reply_data, extended)),
         ]
 
         def answer(data):
-            m.d.sync += [reply.eq(1), reply_fault.eq(0), reply_data.eq(data)]
+            m.d.sync += [self.reply.eq(1), reply_fault.eq(0), self.reply_data.eq(data)]
 
         def refuse(cause):
-            m.d.sync += [reply.eq(1), reply_fault.eq(1), reply_cause.eq(cause)]
+            m.d.sync += [self.reply.eq(1), reply_fault.eq(1), self.cause.eq(cause)]
 
         access_fault = Mux(tlb.access == Access.LOAD, Cause.LOAD_ACCESS, Cause.STORE_ACCESS)
         misaligned_fault = Mux(tlb.access == Access.LOAD, Cause.LOAD_MISALIGNED, Cause.STORE_MISALIGNED)
@@ -310,7 +327,7 @@ class MemoryUnit(wiring.Component):
 
         # -- the arrays' read port: X's, unless taken
         take_port = Signal()
-        port_index = Signal(12)
+        port_index = Signal(12)  # for `take_port`
         m.d.comb += [
             self.busy_port.eq(take_port | tlb.busy),
             arrays.index.eq(Mux(take_port, port_index, self.x_address[:12])),
@@ -373,13 +390,18 @@ class MemoryUnit(wiring.Component):
                     m.d.comb += stores.pop.eq(1)  # DRAM answered for this address before; nobody is left to tell
         just_filled = Signal()
         m.d.sync += just_filled.eq(transfers.filled)
-        streams_access = Signal()
-        m.d.comb += [streams.access.eq(streams_access), streams.line.eq(line)]
+        streams_go = Signal()
+        m.d.comb += streams_go.eq(
+            self.m_valid & lookup_valid & cacheable & (is_load | is_store) & (evaluate | arrays.hit)
+        )
+        # the prefetcher looks on a cycle later: it is in no hurry
+        m.d.sync += [streams.access.eq(streams_go), streams.miss.eq(streams_go & ~arrays.hit)]
+        with m.If(streams_go):
+            m.d.sync += streams.line.eq(line)
 
-        with m.FSM(name="sequencer", init="Clear the tags"):
+        with m.FSM(name="sequencer", init="Clear the tags") as sequencer:
             with m.State("Clear the tags"):
                 m.d.comb += [
-                    take_port.eq(1),
                     arrays.tag_set.eq(sweep),
                     arrays.tag_write.eq(~0),
                 ]
@@ -388,10 +410,48 @@ class MemoryUnit(wiring.Component):
                     m.next = "Ready"
 
             with m.State("Ready"):
-                m.d.comb += evaluate.eq(self.m_valid & lookup_valid)
+                m.d.comb += [evaluate.eq(self.m_valid & lookup_valid), whole.eq(crosses)]
+
+                # Who gets the port next: it is theirs in the next cycle, so that whether X may use it is known from a
+                # register.
+                store_wants = stores.head_valid & ~stores.head_hit & ~store_waits & ~blocked
+                repeat = (
+                    self.m_valid
+                    & ~lookup_valid
+                    & ~self.reply
+                    & ~waits_walk
+                    & ~waits_fill
+                    & ~needs_line
+                    & (~needs_empty | (stores.empty & ~transfers.writing_back))
+                    & ~tlb.busy
+                )
+                outside = (walker.address < DRAM_BASE) | (walker.address >= self.ram_end)
+
+                def serve(who, address):
+                    m.d.sync += [client.eq(who), client_line.eq(address[6:]), port_index.eq(address[:12])]
+                    m.next = "Read for a client"
+
+                with m.If(repeat):
+                    m.d.sync += [port_index.eq(address[:12]), needs_empty.eq(0)]
+                    m.next = "Read again"
+                with m.Elif(walker.valid & ~(walker_yields & store_wants)):
+                    with m.If(outside):
+                        m.next = "Refuse the walker"
+                    with m.Elif(~blocked):
+                        serve(Client.WALKER, walker.address)
+                with m.Elif(self.dma_probe.valid & ~transfers.writing_back):
+                    serve(Client.DMA_PROBE, self.dma_probe.address)
+                with m.Elif(self.fetch_probe.valid & ~transfers.writing_back):
+                    serve(Client.FETCH_PROBE, self.fetch_probe.address)
+                with m.Elif(needs_line & ~blocked):
+                    serve(Client.DEMAND, Cat(Const(0, 6), miss_line))
+                with m.Elif(store_wants):
+                    serve(Client.STORE, stores.head_address)
+                with m.Elif(streams.valid & ~blocked & transfers.fill_ready):
+                    serve(Client.PREFETCH, Cat(Const(0, 6), streams.prefetch))
+
+                # what the lookup says comes first: a client that was chosen is chosen again
                 with m.If(evaluate):
-                    streams_go = translated & cacheable & (is_load | is_store)
-                    m.d.comb += [streams_access.eq(streams_go), streams.miss.eq(streams_go & ~arrays.hit)]
                     with m.If(atomic & misaligned):
                         refuse(misaligned_fault)
                     with m.Elif((self.m_memory == Memory.STORE_CONDITIONAL) & ~reservation_valid):
@@ -411,19 +471,16 @@ class MemoryUnit(wiring.Component):
                             m.next = "Single access"
                     with m.Elif(is_store):
                         with m.If(crosses & ~second):
-                            m.d.sync += [
-                                first_ppn.eq(ppn),
-                                known.eq(0),
-                                second.eq(1),
-                                second_address.eq(Cat(Const(0, 3), self.m_address[3:] + 1)),
+                            begin_second()
+                            m.d.sync += first_ppn.eq(ppn)
+                        # (else it is over: `fast`)
+                        with m.Elif(second & ~stores.nearly_full):
+                            m.d.comb += [
+                                stores.push.eq(1),
+                                stores.push_mask.eq(bytes_mask[8:]),
+                                stores.push_hit.eq(0),
                             ]
-                        with m.Elif(~Mux(second, stores.nearly_full, stores.full)):
-                            m.d.comb += stores.push.eq(1)
-                            with m.If(second):
-                                m.d.comb += [stores.push_mask.eq(bytes_mask[8:]), stores.push_hit.eq(0)]
-                                m.next = "Store the first half"
-                            with m.Else():
-                                m.d.comb += fast.eq(1)
+                            m.next = "Store the first half"
                     with m.Elif(atomic & ~stores.empty):
                         m.d.sync += needs_empty.eq(1)
                     with m.Elif(~arrays.hit):
@@ -431,74 +488,36 @@ class MemoryUnit(wiring.Component):
                     with m.Elif(conflict):
                         pass  # look again
                     with m.Elif(is_load):
-                        with m.If(crosses & ~second):
-                            m.d.sync += [
-                                saved.eq(rotated),
-                                known.eq(0),
-                                second.eq(1),
-                                second_address.eq(Cat(Const(0, 3), self.m_address[3:] + 1)),
-                            ]
-                        with m.Elif(second):
-                            m.d.sync += saved.eq(merge_bytes(saved, rotated, offset))
-                            m.next = "Join the halves"
-                        with m.Else():
-                            m.d.comb += fast.eq(1)
+                        # (else it is over: `fast`)
+                        with m.If(second):
+                            m.d.sync += saved.eq(wrap_bytes(saved, arrays.value, offset))
+                            m.next = "Align what came"
+                        with m.Elif(crosses):
+                            begin_second()
+                            m.d.sync += saved.eq(arrays.value)
                     with m.Elif(self.m_memory == Memory.LOAD_RESERVED):
-                        answer(extended)
+                        answer(arrays.value)
                         m.d.sync += [reservation_valid.eq(1), reservation.eq(line)]
                     with m.Elif(self.m_memory == Memory.STORE_CONDITIONAL):
                         m.d.comb += stores.push.eq(reservation == line)
                         m.d.sync += reservation_valid.eq(0)
                         answer(reservation != line)
                     with m.Else():
-                        m.d.sync += [saved.eq(extended), amo_way.eq(arrays.hit_way), first_ppn.eq(ppn)]
+                        m.d.sync += [saved.eq(arrays.value), amo_way.eq(arrays.hit_way), first_ppn.eq(ppn)]
                         m.next = "Modify"
 
-                # the next lookup on the port
-                store_wants = stores.head_valid & ~stores.head_hit & ~store_waits & ~blocked
-                repeat = (
-                    self.m_valid
-                    & ~lookup_valid
-                    & ~reply
-                    & ~waits_walk
-                    & ~waits_fill
-                    & ~needs_line
-                    & (~needs_empty | (stores.empty & ~transfers.writing_back))
-                    & ~tlb.busy
-                )
-                with m.If(repeat):
-                    m.d.comb += [take_port.eq(1), port_index.eq(address[:12])]
-                    m.d.sync += [lookup_valid.eq(1), needs_empty.eq(0)]
-                with m.Elif(walker.valid & ~(walker_yields & store_wants)):
-                    m.d.comb += take_port.eq(1)
-                    m.d.sync += [client.eq(Client.WALKER), client_line.eq(walker.address[6:])]
-                    m.d.comb += port_index.eq(walker.address[:12])
-                    with m.If((walker.address < DRAM_BASE) | (walker.address >= self.ram_end)):
-                        m.d.comb += [walker.done.eq(1), walker.error.eq(1)]
-                    with m.Elif(blocked):
-                        m.d.comb += take_port.eq(0)
-                    with m.Else():
-                        m.next = "Check"
-                with m.Elif(self.dma_probe.valid & ~transfers.writing_back):
-                    m.d.comb += [take_port.eq(1), port_index.eq(self.dma_probe.address[:12])]
-                    m.d.sync += [client.eq(Client.DMA_PROBE), client_line.eq(self.dma_probe.address[6:])]
-                    m.next = "Check"
-                with m.Elif(self.fetch_probe.valid & ~transfers.writing_back):
-                    m.d.comb += [take_port.eq(1), port_index.eq(self.fetch_probe.address[:12])]
-                    m.d.sync += [client.eq(Client.FETCH_PROBE), client_line.eq(self.fetch_probe.address[6:])]
-                    m.next = "Check"
-                with m.Elif(needs_line & ~blocked):
-                    m.d.comb += [take_port.eq(1), port_index.eq(miss_line[:6] << 6)]
-                    m.d.sync += [client.eq(Client.DEMAND), client_line.eq(miss_line)]
-                    m.next = "Check"
-                with m.Elif(store_wants):
-                    m.d.comb += [take_port.eq(1), port_index.eq(stores.head_address[:12])]
-                    m.d.sync += [client.eq(Client.STORE), client_line.eq(stores.head_address[6:])]
-                    m.next = "Check"
-                with m.Elif(streams.valid & ~blocked & transfers.fill_ready):
-                    m.d.comb += [take_port.eq(1), port_index.eq(streams.prefetch[:6] << 6)]
-                    m.d.sync += [client.eq(Client.PREFETCH), client_line.eq(streams.prefetch)]
-                    m.next = "Check"
+            # (in all states but this one, the port is the sequencer's)
+            with m.State("Read again"):
+                m.d.sync += lookup_valid.eq(1)
+                m.next = "Ready"
+
+            with m.State("Read for a client"):
+                # an instruction that entered M in the last cycle may end here (`fast`), else it is looked up again
+                m.next = "Check"
+
+            with m.State("Refuse the walker"):
+                m.d.comb += [walker.done.eq(1), walker.error.eq(1)]
+                m.next = "Ready"
 
             with m.State("Check"):
                 is_probe = (client == Client.FETCH_PROBE) | (client == Client.DMA_PROBE)
@@ -506,8 +525,8 @@ class MemoryUnit(wiring.Component):
                 dirty = Signal()
                 hit_dirty = Signal()
                 m.d.comb += [
-                    take_port.eq(1),
                     checking.eq(1),
+                    whole.eq(1),
                     hold_stores.eq(1),
                     transfers.query_line.eq(client_line),
                     arrays.dirty_set.eq(client_line[:6]),
@@ -516,6 +535,7 @@ class MemoryUnit(wiring.Component):
                     hit_dirty.eq((arrays.dirty_ways & arrays.hit_ways).any()),
                 ]
                 m.next = "Ready"
+                m.d.sync += port_index[:6].eq(0)  # if it is to be read out: from its first doubleword on
                 # a fill ends in this very cycle: its tag takes the write port, look again; so too where it ended in the
                 # cycle of the lookup, which read the tag as it was before
                 with m.If(~transfers.filled & ~just_filled):
@@ -555,16 +575,9 @@ class MemoryUnit(wiring.Component):
                         m.d.sync += walker_yields.eq(
                             (client == Client.WALKER) & (conflict | (walker.set_bits & stores.full))
                         )
+                        m.d.sync += walker.data.eq(arrays.value)
                         with m.If((client == Client.WALKER) & ~conflict):
-                            m.d.comb += [walker.data.eq(arrays.word), walker.done.eq(1)]
-                            with m.If(walker.set_bits & (arrays.word == walker.expected)):
-                                m.d.comb += walker.done.eq(~stores.full)
-                                m.d.comb += [
-                                    stores.push.eq(~stores.full),
-                                    stores.push_address.eq(walker.address),
-                                    stores.push_data.eq(walker.expected | walker.bits),
-                                    stores.push_mask.eq(0xFF),
-                                ]
+                            m.next = "Answer the walker"
                     with m.Elif(transfers.query_filling):
                         with m.If(client == Client.DEMAND):
                             m.d.sync += [needs_line.eq(0), waits_fill.eq(1)]
@@ -619,41 +632,53 @@ class MemoryUnit(wiring.Component):
             with m.State("Read out"):
                 # the fill that wants this way may already be answered: its data waits on the bus
                 m.d.comb += [
-                    take_port.eq(1),
-                    port_index.eq(Cat(Const(0, 3), evict_beat[:3], evict_line[:6])),
+                    whole.eq(1),
+                    hold_stores.eq(1),
                     arrays.force.eq(1),
                     arrays.force_way.eq(evict_way),
                     transfers.hold_beats.eq(1),
                     transfers.store_beat.eq(evict_beat != 0),
                     transfers.store_index.eq(evict_beat - 1),
                 ]
-                m.d.sync += evict_beat.eq(evict_beat + 1)
+                m.d.sync += [evict_beat.eq(evict_beat + 1), port_index[3:6].eq(evict_beat + 1)]
                 with m.If(evict_beat == LINE_BEATS):
                     m.d.comb += transfers.write_back.eq(1)
                     m.next = "Ready"
 
+            with m.State("Answer the walker"):
+                # the doubleword is still what was read: nobody else has been served since
+                m.d.comb += [walker.done.eq(1)]
+                m.next = "Ready"
+                with m.If(walker.set_bits & (walker.data == walker.expected)):
+                    m.d.comb += [
+                        walker.done.eq(~stores.full),
+                        stores.push.eq(~stores.full),
+                        stores.push_address.eq(walker.address),
+                        stores.push_data.eq(walker.expected | walker.bits),
+                        stores.push_mask.eq(0xFF),
+                        stores.push_hit.eq(0),
+                    ]
+
             with m.State("Store the first half"):
                 m.d.comb += [
-                    take_port.eq(1),
                     stores.push.eq(~stores.full),
-                    stores.push_address.eq(Cat(self.m_address[:12], first_ppn)),
+                    stores.push_address.eq(Cat(Const(0, 3), first_dword, first_ppn)),
                     stores.push_hit.eq(0),
                 ]
                 with m.If(~stores.full):
                     answer(0)
                     m.next = "Ready"
 
-            with m.State("Join the halves"):
-                m.d.comb += [take_port.eq(1), finishing.eq(1)]
-                answer(extended)
+            with m.State("Align what came"):
+                m.d.comb += [given.eq(1), arrays.force.eq(1)]
+                answer(arrays.value)
                 m.next = "Ready"
 
             with m.State("Modify"):
                 m.d.comb += [
-                    take_port.eq(1),
                     store_source.eq(amo.result),
                     stores.push.eq(1),
-                    stores.push_address.eq(Cat(self.m_address[:12], first_ppn)),
+                    stores.push_address.eq(Cat(address[:12], first_ppn)),
                     stores.push_hit.eq(1),
                     stores.push_way.eq(amo_way),
                 ]
@@ -661,13 +686,13 @@ class MemoryUnit(wiring.Component):
                 m.next = "Ready"
 
             with m.State("Single access"):
-                m.d.comb += [take_port.eq(1), transfers.single.eq(1), single_running.eq(1)]
+                m.d.comb += [transfers.single.eq(1)]
+                m.d.sync += saved.eq(transfers.single_read_data)
                 with m.If(transfers.single_done):
+                    m.next = "Align what came"
                     with m.If(transfers.single_error):
                         refuse(access_fault)
-                    with m.Else():
-                        answer(extended)
-                    m.next = "Ready"
+                        m.next = "Ready"
 
         m.d.comb += [
             self.amo_result.eq(amo.result),
@@ -677,9 +702,16 @@ class MemoryUnit(wiring.Component):
             amo.size.eq(self.m_size),
             transfers.fill_line.eq(client_line),
             transfers.fill_way.eq(victim),
-            transfers.store_data.eq(arrays.word),
+            transfers.store_data.eq(arrays.value),
             transfers.write_back_line.eq(evict_line),
         ]
+
+        m.d.comb += [
+            take_port.eq(~sequencer.ongoing("Ready")),
+            store_ends.eq(store_ready & cacheable),
+        ]
+        with m.If(store_ends):
+            m.d.comb += stores.push.eq(1)
 
         # -- the walker's answer
         with m.If(waits_walk & self.walk_done):
@@ -699,7 +731,7 @@ class MemoryUnit(wiring.Component):
             m.d.sync += blocked.eq(0)
 
         # -- the instruction leaves
-        with m.If(self.done & self.m_valid):
+        with m.If((self.fast | self.reply) & self.m_valid):
             m.d.sync += [known.eq(0), second.eq(0), needs_empty.eq(0)]
 
         m.d.comb += [
@@ -727,6 +759,6 @@ def rotate_left_bytes(word, count):
     return word
 
 
-def merge_bytes(low, high, offset):
-    """The lowest 8 - `offset` bytes of `low`, the rest of `high`."""
-    return Cat(Mux(byte + offset < 8, low.word_select(byte, 8), high.word_select(byte, 8)) for byte in range(8))
+def wrap_bytes(low, high, offset):
+    """The bytes of `low` from lane `offset` on; below, those of `high`: what is left is to rotate them."""
+    return Cat(Mux(offset > byte, high.word_select(byte, 8), low.word_select(byte, 8)) for byte in range(8))

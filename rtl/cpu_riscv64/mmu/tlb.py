@@ -1,11 +1,12 @@
 """The translation lookaside buffer, used once for fetches and once for data.
 
-BRAM output to `hit`, and on into the cache's tag compare in the same cycle, is the longest path of the core. So an
-entry is stored as the lookup wants to see it (PTE, A/D, PMP and PMA permissions already joined, the user bit as two
-"who may" bits, no valid bit but an unused `space`), and every condition that does not depend on the entry is computed
-from registers beside it. A lookup that is denied for any reason is just a miss: the walker finds out which fault it is.
+The way from the entries to `hit`, and on to whether the pipeline may move, is the longest path of the core. So an entry
+is stored as the lookup wants to see it (PTE, A/D, PMP and PMA permissions already joined, the user bit as two "who may"
+bits, no valid bit but an unused `space`), every condition that does not depend on the entry is computed from registers
+beside it. A cache compares its tags with the page of both ways at once. A lookup that is denied for any reason is just
+a miss: the walker finds out which fault it is.
 
-All else is slow and small: filling and flushing go through the same two ports and the same comparators.
+All else is slow and small: filling and flushing go through the same two ports, with comparators of their own.
 """
 
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
@@ -13,7 +14,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..config import PAGE_BITS, CoreConfig
+from ..config import COLLISIONS_UNUSED, PAGE_BITS, CoreConfig
 from ..interfaces import Access, Privilege, SfenceRequest, Space, TranslationContext, tlb_entry_layout
 
 WAYS = 2
@@ -23,7 +24,7 @@ EMPTY = 3  # the value that `Space` leaves free marks a row that holds no entry
 
 
 class Tlb(wiring.Component):
-    """Two-way set associative TLB of 4 KiB entries, in block RAM.
+    """Two-way set associative TLB of 4 KiB entries.
 
     A lookup takes two cycles: the set is read at the end of the first, the answer is combinational in the second.
     No two ways hit at once: a fill replaces every entry that could answer the same lookup.
@@ -32,17 +33,18 @@ class Tlb(wiring.Component):
     ----------
     config : CoreConfig
         `tlb_sets` (at least 2), `asid_width`, `pa_width`.
-    tag_style : str
-        "block" RAM, or "distributed": LUT RAM, whose output comes out of flip-flops 5 ns earlier on an ECP5.
+    ram_style : str
+        "block" RAM, or "distributed": LUT RAM, where the address must come 3 ns earlier on an ECP5, but the entry comes
+        out of flip-flops, 5 ns earlier.
 
     Members
     -------
     lookup_enable : In(1)
         Read the set of `lookup_va`. When 0, the answer stays about the last set read.
     lookup_va : In(64)
-        Only the page number's low bits are used.
-    va, access, context : In
-        In the next cycle (from the caller's registers): the whole address, and who asks why.
+        The address that the answer is about.
+    access, context : In
+        In the next cycle, from the caller's registers: who asks why.
     hit : Out(1)
         An entry allows this access. Always 0 until the first lookup after a fill or flush.
     ppn : Out(ppn_width), cacheable : Out(1)
@@ -58,18 +60,17 @@ class Tlb(wiring.Component):
         Filling or flushing (also after reset, to empty the rows): lookups are not answered and must be repeated.
     """
 
-    def __init__(self, config: CoreConfig, *, tag_style: str = "block"):
+    def __init__(self, config: CoreConfig, *, ram_style: str):
         if config.tlb_sets < 2:
             raise ValueError(f"tlb_sets must be at least 2, not {config.tlb_sets!r}")
-        if tag_style not in ("block", "distributed"):
-            raise ValueError(f"tag_style must be 'block' or 'distributed', not {tag_style!r}")
+        if ram_style not in ("block", "distributed"):
+            raise ValueError(f"ram_style must be 'block' or 'distributed', not {ram_style!r}")
         self._config = config
-        self._tag_style = tag_style
+        self._ram_style = ram_style
         super().__init__(
             {
                 "lookup_enable": In(1),
                 "lookup_va": In(64),
-                "va": In(64),
                 "access": In(Access),
                 "context": In(TranslationContext),
                 "hit": Out(1),
@@ -128,6 +129,7 @@ class Tlb(wiring.Component):
         flushing = Signal()
         fresh = Signal()  # the ports' output belongs to a lookup
 
+        va = Signal(64)  # what was looked up
         read_index = Signal(index_bits)
         read_enable = Signal()
         write_index = Signal(index_bits)
@@ -140,11 +142,11 @@ class Tlb(wiring.Component):
             m.d.comb += space.eq(Space.BARE_SU.value)
         with m.Else():
             m.d.comb += space.eq(Space.TRANSLATED.value)
-        upper = self.va[VA_BITS - 1 :]
+        upper = va[VA_BITS - 1 :]
         valid_address = Mux(
             space == Space.TRANSLATED.value,
             upper.all() | ~upper.any(),
-            ~self.va[config.pa_width :].any(),
+            ~va[config.pa_width :].any(),
         )
         answerable = Signal()
         m.d.comb += answerable.eq(fresh & valid_address)
@@ -163,24 +165,15 @@ class Tlb(wiring.Component):
         wants_execute = self.access == Access.FETCH
         wants_execute_readable = wants_read & self.context.mxr
 
-        # One comparator a way serves lookups and fills and flushes.
-        wanted = Signal(tag_layout)
-        m.d.comb += wanted.eq(held_tag)
-        with m.If(reads_lookup):
-            m.d.comb += [
-                wanted.space.eq(space),
-                wanted.tag.eq(self.va[PAGE_BITS + index_bits : VA_BITS]),
-                wanted.asid.eq(self.context.asid),
-            ]
-
         # --- the ways ---
         tags, values, tag_writes, value_writes = [], [], [], []
+        attributes = {"ram_style": self._ram_style, **COLLISIONS_UNUSED}  # a row is not read in the cycle of its write
         same_entry = Signal(WAYS)  # fill: answers the same lookups
         empty = Signal(WAYS)
         doomed = Signal(WAYS)  # flush: goes
         for way in range(WAYS):
-            tag_memory = Memory(shape=tag_layout, depth=sets, init=[], attrs={"ram_style": self._tag_style})
-            value_memory = Memory(shape=value_layout, depth=sets, init=[], attrs={"ram_style": "block"})
+            tag_memory = Memory(shape=tag_layout, depth=sets, init=[], attrs=attributes)
+            value_memory = Memory(shape=value_layout, depth=sets, init=[], attrs=attributes)
             m.submodules[f"tags_{way}"] = tag_memory
             m.submodules[f"values_{way}"] = value_memory
             for memory, reads, writes, row in (
@@ -197,9 +190,12 @@ class Tlb(wiring.Component):
                     write.data.eq(row),
                 ]
             tag, value = tags[way], values[way]
-            same_tag = tag.tag == wanted.tag
-            same_space = tag.space == wanted.space
-            same_asid = tag.asid == wanted.asid
+            asked_tag = tag.tag == va[PAGE_BITS + index_bits : VA_BITS]
+            asked_space = tag.space == space
+            asked_asid = tag.asid == self.context.asid[: config.asid_width]
+            same_tag = tag.tag == held_tag.tag
+            same_space = tag.space == held_tag.space
+            same_asid = tag.asid == held_tag.asid
             may = Signal(name=f"may_{way}")
             m.d.comb += [
                 may.eq(
@@ -211,7 +207,7 @@ class Tlb(wiring.Component):
                         | (value.execute_readable & wants_execute_readable)
                     )
                 ),
-                self.way_hit[way].eq(same_tag & same_space & (same_asid | tag.is_global) & may & answerable),
+                self.way_hit[way].eq(asked_tag & asked_space & (asked_asid | tag.is_global) & may & answerable),
                 self.way_ppn[way].eq(value.ppn),
                 self.way_cacheable[way].eq(value.cacheable),
                 same_entry[way].eq(same_tag & same_space & (same_asid | tag.is_global | held_tag.is_global)),
@@ -257,7 +253,7 @@ class Tlb(wiring.Component):
                     read_enable.eq(self.lookup_enable),
                 ]
                 with m.If(self.lookup_enable):
-                    m.d.sync += fresh.eq(1)
+                    m.d.sync += [fresh.eq(1), va.eq(self.lookup_va)]
                 entry = self.fill_entry
                 with m.If(self.fill_valid & entry.valid & ~entry.mixed):
                     bare = entry.space != Space.TRANSLATED

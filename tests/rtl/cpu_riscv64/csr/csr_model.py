@@ -83,6 +83,7 @@ class CsrModel:
         self.timer_passed = 0
         self.inhibit = 0
         self.counters = [0] * 32
+        self.counters_before = [0] * 32  # a cycle ago, which is what reads give
         self.selectors = [0] * 32
 
     # --- small helpers ---------------------------------------------------------------------------------------------
@@ -161,7 +162,7 @@ class CsrModel:
                 return now.time
         if 0x323 <= address < 0x340:
             return self.selectors[address & 31]
-        return self.counters[address & 31]
+        return self.counters_before[address & 31]
 
     def writes(self, now: Cycle) -> bool:
         return bool(now.csr and now.csr[1] != READ and now.csr[3] and not self.illegal(*now.csr[:2]))
@@ -241,7 +242,7 @@ class CsrModel:
 
     def cycle(self, now: Cycle) -> None:
         """The clock edge."""
-        inhibit, selectors = self.inhibit, list(self.selectors)
+        inhibit, selectors, counters = self.inhibit, list(self.selectors), list(self.counters)
         passed = int(now.time >= self.regs[0x14D])
         silent: set[int] = set()
         self.timer_passed = passed
@@ -280,3 +281,4 @@ class CsrModel:
             happens = {0: 1, 1: 0, 2: now.retire}.get(n, now.events << 1 >> selectors[n] & 1)
             if n not in silent and not inhibit >> n & 1:
                 self.counters[n] = self.counters[n] + happens & MASK64
+        self.counters_before = counters

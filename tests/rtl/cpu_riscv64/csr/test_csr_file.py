@@ -55,17 +55,20 @@ class Bench:
         self.model = CsrModel(hart_id=config.hart_id, asid_width=config.asid_width, hpm_counters=config.hpm_counters)
         self.number = 0
         self.prepared: int | None = None
+        self.decoded: int | None = None
 
     async def cycle(self, now: Cycle, *, check_all: bool = True, upcoming: int | None = None) -> int:
         """Runs one cycle; returns the value read.
 
-        A CSR instruction must be announced in the cycle before: by `upcoming`, else a quiet cycle goes first.
+        A CSR instruction must be announced two cycles before: by `upcoming`, else quiet cycles go first.
         """
         ctx, dut, model = self.ctx, self.dut, self.model
-        if now.csr and now.csr[0] != self.prepared:
-            await self.cycle(Cycle(lines=now.lines, time=now.time), check_all=False, upcoming=now.csr[0])
+        while now.csr and now.csr[0] != self.decoded:
+            wanted = now.csr[0] if now.csr[0] != self.prepared else None
+            await self.cycle(Cycle(lines=now.lines, time=now.time), check_all=False, upcoming=wanted)
         ctx.set(dut.prepare, upcoming is not None)
         ctx.set(dut.prepare_address, random.getrandbits(12) if upcoming is None else upcoming)
+        self.decoded = self.prepared
         if upcoming is not None:
             self.prepared = upcoming
         address, op, operand, commit = now.csr or (random.getrandbits(12), READ, random.getrandbits(64), False)
@@ -265,7 +268,7 @@ def test_an_address_that_is_not_in_the_table_is_illegal_in_every_mode():
             ctx.set(dut.prepare, 1)
             for address in range(4096):
                 ctx.set(dut.prepare_address, address)
-                await ctx.tick()
+                await ctx.tick().repeat(2)
                 ctx.set(dut.address, address)
                 await ctx.delay(1e-9)
                 assert ctx.get(dut.illegal) == bench.model.illegal(address, READ), hex(address)
@@ -280,7 +283,7 @@ def test_without_pmp_entries_there_are_no_pmp_csrs():
         for address in sorted(PMP):
             ctx.set(bench.dut.prepare, 1)
             ctx.set(bench.dut.prepare_address, address)
-            await ctx.tick()
+            await ctx.tick().repeat(2)
             ctx.set(bench.dut.address, address)
             await ctx.delay(1e-8)
             assert ctx.get(bench.dut.illegal) == 1

@@ -245,7 +245,7 @@ def accesses_in_simulation(tests, candidates):
             ctx.set(dut.access, 0)
             ctx.set(dut.prepare, 1)
             ctx.set(dut.prepare_address, address)
-            await ctx.tick()
+            await ctx.tick().repeat(2)
             ctx.set(dut.access, 1)
             ctx.set(dut.address, address)
             ctx.set(dut.op, CsrOp(op))

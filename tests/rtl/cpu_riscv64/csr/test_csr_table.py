@@ -47,7 +47,7 @@ def test_every_csr_reads_as_its_reset_value_after_reset():
             for address in csr.addresses:
                 ctx.set(dut.prepare, 1)
                 ctx.set(dut.prepare_address, address)
-                await ctx.tick()
+                await ctx.tick().repeat(2)
                 ctx.set(dut.address, address)
                 await ctx.delay(1e-9)
                 if csr.source is not Source.PMP and csr.name not in ("mcycle", "cycle"):

@@ -63,15 +63,22 @@ class Driver:
                 self.wait -= 1
         return s
 
+    def choose_page(self, ctx, ppn: int) -> None:
+        """One of the three pages is the right one, the others are any."""
+        chosen = self.rng.randrange(3)
+        for n, page in enumerate(self.dut.pages):
+            ctx.set(page, ppn if n == chosen else self.rng.getrandbits(24))
+        ctx.set(self.dut.chosen, 1 << chosen)
+
     async def look(self, ctx, address: int) -> int | None:
         """The block at `address`, if the cache has it; checks that the answer stays while nothing is read."""
         ctx.set(self.dut.index, address & 0xFFF)
         ctx.set(self.dut.read, 1)
-        ctx.set(self.dut.ppn, self.rng.getrandbits(24))
+        self.choose_page(ctx, self.rng.getrandbits(24))
         await self.cycle(ctx)
         ctx.set(self.dut.read, 0)
         ctx.set(self.dut.index, self.rng.getrandbits(12))
-        ctx.set(self.dut.ppn, address >> 12)
+        self.choose_page(ctx, address >> 12)
         for _ in range(self.rng.choice((0, 0, 1, 3))):
             await self.cycle(ctx)
         return ctx.get(self.dut.block) if ctx.get(self.dut.hit) else None
@@ -91,7 +98,7 @@ class Driver:
         for _ in range(400):
             if peek is not None:
                 ctx.set(self.dut.index, peek & 0xFFF)
-                ctx.set(self.dut.ppn, peek >> 12)
+                self.choose_page(ctx, peek >> 12)
                 ctx.set(self.dut.read, 1)
             if ctx.get(self.dut.refill_done):
                 error = ctx.get(self.dut.refill_error)

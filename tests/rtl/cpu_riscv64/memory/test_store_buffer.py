@@ -51,7 +51,10 @@ def drive(seed: int, cycles: int, *, check, events: float = 0.3) -> dict[str, in
             ctx.set(dut.query_mask, mask)
 
             suspects = [*queue, written] if written else queue
-            conflict = any((s["address"] ^ query) >> 3 & 0x1FF == 0 and s["mask"] & mask for s in suspects)
+            # of what was just written, no byte of the doubleword may be used
+            conflict = any(
+                (s["address"] ^ query) >> 3 & 0x1FF == 0 and (s is written or bool(s["mask"] & mask)) for s in suspects
+            )
             values = {
                 "full": len(queue) == CONFIG.store_buffer,
                 "empty": not suspects,

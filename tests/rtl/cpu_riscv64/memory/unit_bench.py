@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Elaboratable, Module, Signal, Value
+from amaranth.hdl import Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from rtl.cpu_riscv64.config import CoreConfig
@@ -62,17 +62,19 @@ class Bench(Elaboratable):
         self.x_fire = Signal()
         self.m = Signal.like(self.x)
         self.m_valid = Signal()
+        self.done = Signal()
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.unit = unit = self.unit
         m.d.comb += [
-            self.x_fire.eq(self.x_valid & ~unit.busy_port & (~self.m_valid | unit.done)),
+            self.x_fire.eq(self.x_valid & ~unit.busy_port & (~self.m_valid | self.done)),
+            self.done.eq(unit.fast | unit.reply),
             unit.x_memory.eq(self.x_valid),
             unit.x_address.eq(self.x.address),
+            unit.x_size.eq(self.x.size),
             unit.x_enters.eq(self.x_fire),
             unit.m_valid.eq(self.m_valid),
-            unit.m_address.eq(self.m.address),
             unit.m_data.eq(self.m.data),
             unit.m_memory.eq(self.m.memory),
             unit.m_size.eq(self.m.size),
@@ -81,7 +83,7 @@ class Bench(Elaboratable):
         ]
         with m.If(self.x_fire):
             m.d.sync += [self.m.eq(self.x), self.m_valid.eq(1)]
-        with m.Elif(unit.done):
+        with m.Elif(self.done):
             m.d.sync += self.m_valid.eq(0)
         return m
 
@@ -554,11 +556,11 @@ class Machine:
         named = {
             "x_fire": bench.x_fire,
             "m_valid": bench.m_valid,
-            "done": unit.done,
+            "done": self.bench.done,
             "fault": unit.fault,
             "cause": unit.cause,
             "tval": unit.tval,
-            "result": unit.result,
+            "result": Mux(unit.reply, unit.reply_data, unit.loaded),
             "drained": unit.drained,
             "flushing": unit.flushing,
             "walk_valid": unit.walk_valid,
