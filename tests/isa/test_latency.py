@@ -70,7 +70,7 @@ def test_an_operand_is_waited_for_only_where_it_is_needed(producer: str, tmp_pat
     run_on_core(checks, elf)
     from tests.lockstep import device
 
-    memory = device.machine().memory.read(at.DATA + 1024, 16 * len(CONSUMERS))
+    memory = device._fresh()[0].memory.read(at.DATA + 1024, 16 * len(CONSUMERS))
     took = [int.from_bytes(memory[8 * i : 8 * i + 8], "little") for i in range(2 * len(CONSUMERS))]
     waits = {name: took[2 * n + 1] - took[2 * n] for n, name in enumerate(CONSUMERS)}
     expected = {name: LATE.get(producer, 0) if name in NEEDED_IN_X else 0 for name in CONSUMERS}
