@@ -105,3 +105,10 @@ def test_an_interrupt_goes_to_who_bound_it_and_stays_masked_until_it_is_acknowle
     assert kernel.do(kernel.boot, SystemCall.REVOKE, bell) == Error.NONE
     interrupts.arrived(10)
     assert kernel.do(kernel.boot, SystemCall.WAIT, bell, timeout=0) == Error.TIMED_OUT
+
+
+def test_the_documentation_names_every_system_call():
+    from kernel.lang.errors import ROOT
+
+    text = (ROOT / "docs" / "kernel.md").read_text()
+    assert [call.name for call in SystemCall if call.name not in text] == []
