@@ -25,11 +25,20 @@ start_users = by_arch(
 
 @fn
 def wants_users(info: Ptr[BootInfo]) -> bool:
-    """Whether the command line says `user`."""
+    """Whether the command line says `user` (init and ipcbench) or `services` (S-INIT and all that it starts)."""
     text = text_view(ptr(info.command_line))
-    if len(text) < 4:
+    return starts_with(text, "user") or starts_with(text, "services")
+
+
+@fn
+def starts_with(text: View[u8], word: Str) -> bool:
+    """Whether a text begins so."""
+    if len(text) < len(word):
         return False
-    return text[0] == 117 and text[1] == 115 and text[2] == 101 and text[3] == 114
+    for i in bounded(range(len(word)), 16):
+        if text[i] != word[i]:
+            return False
+    return True
 
 
 @fn

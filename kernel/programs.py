@@ -6,12 +6,20 @@ from pathlib import Path
 from kernel import archive
 from kernel.user.program import build_program
 
-PROGRAMS = ("init", "clock_server")
+PROGRAMS = {
+    "init": "kernel.system.programs.init",
+    "clock_server": "kernel.system.programs.clock_server",
+    "s-init": "kernel.services.init.main",
+    "atlas": "kernel.services.atlas.server",
+    "console": "kernel.services.console",
+    "shell": "kernel.services.shell.main",
+}
+"""Name in the archive, and the module whose `main` it is."""
 
 
 def build_archive(arch: str, directory: Path) -> Path:
     """The archive of all programs of the default image."""
-    names = {name: importlib.import_module(f"kernel.system.programs.{name}").main for name in PROGRAMS}
+    names = {name: importlib.import_module(module).main for name, module in PROGRAMS.items()}
     path = directory / "archive"
     path.write_bytes(archive.pack({name: build_program(main, arch) for name, main in names.items()}))
     return path

@@ -7,7 +7,7 @@ from kernel import archive
 from kernel.abi import PAGE, Error, Kind, SystemCall
 from kernel.arch.objects import bytes_of
 from kernel.archive import Entry
-from kernel.boot_info import MAX_REGIONS, BootInfo, ConsoleKind, RegionKind
+from kernel.boot_info import MAX_REGIONS, BootInfo, ConsoleKind, RegionKind, text_view
 from kernel.core import boot, load, machine
 from kernel.core.access import slice_at, table_slot
 from kernel.core.state import kernel
@@ -68,6 +68,16 @@ def make(memory: u64, index: u64, kind: Kind, bits: u64) -> u64:
 
 
 @fn
+def first_name(info: Ptr[BootInfo]) -> Str:
+    """The first program: S-INIT, or on the command line `user` the measuring one."""
+    text = text_view(ptr(info.command_line))
+    if len(text) > 0:
+        if text[0] == 0x75:
+            return "init"
+    return "s-init"
+
+
+@fn
 def first_program(info: Ptr[BootInfo]) -> None:
     """Makes the kernel's objects and the first thread, ready to run."""
     boot.begin()
@@ -92,11 +102,11 @@ def first_program(info: Ptr[BootInfo]) -> None:
     slice_object.level = 63
     entry = zero(Entry)
     files = view(bytes_of(programs, exact(size, usize)))
-    assert archive.find(files, "init", ptr(entry)), "the image has no program `init`"
+    assert archive.find(files, first_name(info), ptr(entry)), "the image does not have the first program"
     file = files[usize(entry.offset) : usize(entry.offset + entry.bytes)]
     start = load.program(file, machine.ELF_MACHINE, memory, space)
     must(boot.request(SystemCall.THREAD_CONFIGURE, thread, table, space, 0, slice))
-    must(boot.request(SystemCall.THREAD_START, thread, start, layout.STACK_TOP, 0, 0))
+    must(boot.request(SystemCall.THREAD_START, thread, start, layout.STACK_TOP, u64(machine.ELF_MACHINE), 0))
     hand_over(table)
     boot.end()
 

@@ -197,7 +197,8 @@ def revoke(handle: u64) -> Error:
 
 @fn
 def inspect(handle: u64, message: Ptr[Message]) -> Error:
-    """What a capability is: see SystemCall.INSPECT."""
+    """What a capability of the own table is: see SystemCall.INSPECT."""
+    message.words[0] = 0
     return enter(message, SystemCall.INSPECT, handle)
 
 
@@ -283,3 +284,34 @@ def interrupt_acknowledge(interrupt: u64) -> Error:
     """The device is served: the next interrupt may come."""
     message = Message()
     return enter(ptr(message), SystemCall.INTERRUPT_ACKNOWLEDGE, interrupt)
+
+
+# Looking at the system
+
+
+@fn
+def table_inspect(table: u64, slot: u64, message: Ptr[Message]) -> Error:
+    """INSPECT of a slot of another table, by a capability to read that table."""
+    message.words[0] = table
+    return enter(message, SystemCall.INSPECT, slot)
+
+
+@fn
+def audit_read(audit: u64, message: Ptr[Message]) -> Error:
+    """Entry number word0 of the audit ring, or the oldest that is left: see SystemCall.AUDIT_READ."""
+    return enter(message, SystemCall.AUDIT_READ, audit)
+
+
+@fn
+def machine_inspect(machine: u64, message: Ptr[Message]) -> Error:
+    """Facts about the machine: see SystemCall.MACHINE_INSPECT."""
+    return enter(message, SystemCall.MACHINE_INSPECT, machine)
+
+
+@fn
+def machine_stop(machine: u64, restart: bool, status: u64) -> Error:
+    """Powers off with an exit status, or starts again. Comes back only when it is not allowed."""
+    message = Message()
+    message.words[0] = 1 if restart else 0
+    message.words[1] = status
+    return enter(ptr(message), SystemCall.MACHINE_STOP, machine)

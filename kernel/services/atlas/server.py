@@ -1,0 +1,260 @@
+"""S-ATLAS as a program: answers requests, hears from the kernel when a service ends, asks S-INIT to start services.
+
+It knows services by badges: number + 1 of a service, with FAULT_BADGE when the kernel speaks in its name, with
+OPERATOR_BADGE for who may start and stop. Capabilities that services register with are kept, and handed to who
+discovers them, without the right to hand them on.
+"""
+
+from typing import Never
+
+from kernel.abi import NEVER_TIMES_OUT, TAG_EXIT, Error, Rights
+from kernel.lang import *
+from kernel.services.atlas import registry
+from kernel.services.atlas.registry import MAX_EVENTS, MAX_SERVICES, NEVER, Atlas, AtlasError, Service, State
+from kernel.services.description import SERVICE_COUNT, SERVICES, SYSTEM
+from kernel.services.names import Name
+from kernel.services.protocol import FAULT_BADGE, INDEX_MASK, OPERATOR_BADGE, UNKNOWN, AtlasCall, InitCall
+from kernel.user import calls
+from kernel.user.message import Message
+
+SELF = SYSTEM.handle("atlas", "self")
+INIT = SYSTEM.handle("atlas", "init")
+OWN = SYSTEM.index("atlas")
+FIRST_KEPT = 16
+"""Slots from here hold what services registered with, by row; SPARE is where the next one arrives."""
+SPARE = FIRST_KEPT + MAX_SERVICES
+
+atlas = variable(Atlas)
+kept = variable(Array[u64, MAX_SERVICES])
+
+
+@fn
+def row_number(service: Ptr[Service]) -> usize:
+    """Which row of the registry a service is."""
+    return (address_of(service) - address_of(ptr(atlas.services[0]))) // size_of(Service)
+
+
+@fn
+def name_in(message: Ptr[Message], name: Ptr[Name]) -> None:
+    """The name in words 1..3."""
+    for i in range(3):
+        name.words[i] = message.words[1 + i]
+
+
+@fn
+def answer(message: Ptr[Message], error: AtlasError) -> None:
+    """An answer without data."""
+    for i in range(1, 8):
+        message.words[i] = 0
+    message.words[0] = u64(error)
+    message.capability = 0
+
+
+@fn
+def forget(service: Ptr[Service]) -> None:
+    """Drops the capability that a row was registered with."""
+    row = row_number(service)
+    if kept[row] != 0:
+        _ = calls.delete(kept[row])
+        kept[row] = 0
+
+
+@fn
+def keep(badge: u64, arrived: u64) -> None:
+    """Puts the capability that came with a registration into the row's slot."""
+    found = registry.find_badge(ptr(atlas), badge)
+    if found is None or arrived == 0:
+        return
+    forget(some(found))
+    row = row_number(some(found))
+    moved: u64 = 0
+    if calls.move(arrived, 0, FIRST_KEPT + u64(row), ptr(moved)) == Error.NONE:
+        kept[row] = moved
+
+
+@fn
+def ask_init(operation: InitCall, service: Ptr[Service]) -> bool:
+    """Has S-INIT start or stop a service of the description."""
+    request = Message()
+    request.words[0] = u64(operation)
+    request.words[1] = (service.badge & INDEX_MASK) - 1
+    return calls.call(INIT, ptr(request)) == Error.NONE and request.words[0] == u64(Error.NONE)
+
+
+@fn
+def bring_up(now: u64) -> None:
+    """Health, and whoever is due to be started again."""
+    for _ in range(MAX_SERVICES):
+        due = registry.check(ptr(atlas), now)
+        if due is None:
+            break
+        forget(some(due))
+        if not ask_init(InitCall.START, some(due)):
+            _ = registry.ended(ptr(atlas), some(due).badge, False, now)
+
+
+@fn
+def found(message: Ptr[Message], service: Ptr[Service] | None) -> None:
+    """Answers a discovery."""
+    answer(message, AtlasError.NONE if service is not None else AtlasError.SERVICE_NOT_FOUND)
+    if service is not None:
+        message.words[1] = some(service).id
+        message.capability = kept[row_number(some(service))]
+        message.option = calls.grant_option(Rights.WRITE, False)
+
+
+@fn
+def list_row(message: Ptr[Message]) -> None:
+    """A row, counting those that are used."""
+    wanted = message.words[1]
+    answer(message, AtlasError.SERVICE_NOT_FOUND)
+    number: u64 = 0
+    for service in atlas.services:
+        if service.state != State.FREE:
+            if number == wanted:
+                answer(message, AtlasError.NONE)
+                for i in range(3):
+                    message.words[1 + i] = service.name.words[i]
+                message.words[4] = u64(service.state) | u64(service.status) << 8 | u64(service.policy) << 16
+                message.words[5] = service.id
+                message.words[6] = service.restarts
+                message.words[7] = service.since
+                return
+            number += 1
+
+
+@fn
+def event_row(message: Ptr[Message]) -> None:
+    """A row of the log that is still there."""
+    wanted = message.words[1]
+    answer(message, AtlasError.SERVICE_NOT_FOUND)
+    message.words[7] = atlas.event_count
+    if wanted < atlas.event_count and atlas.event_count - wanted <= MAX_EVENTS:
+        event = ptr(atlas.events[wanted % MAX_EVENTS])
+        message.words[0] = u64(AtlasError.NONE)
+        for i in range(3):
+            message.words[1 + i] = event.name.words[i]
+        message.words[4] = u64(event.what)
+        message.words[5] = event.id
+        message.words[6] = event.time
+
+
+@fn
+def operate(message: Ptr[Message], operation: AtlasCall, now: u64) -> AtlasError:
+    """START, STOP, KILL, by name. S-ATLAS does not stop itself."""
+    if message.number & OPERATOR_BADGE == 0:
+        return AtlasError.PERMISSION_DENIED
+    name = Name()
+    name_in(message, ptr(name))
+    row = registry.find_name(ptr(atlas), ptr(name))
+    if row is None or not some(row).declared:
+        return AtlasError.SERVICE_NOT_FOUND
+    service = some(row)
+    if operation == AtlasCall.START:
+        error = registry.start(ptr(atlas), ptr(name), now)
+        if error == AtlasError.NONE and not ask_init(InitCall.START, service):
+            _ = registry.ended(ptr(atlas), service.badge, False, now)
+        return error
+    if service.badge == OWN + 1:
+        return AtlasError.PERMISSION_DENIED
+    if operation == AtlasCall.KILL:
+        error = registry.ended(ptr(atlas), service.badge, False, now)
+    else:
+        error = registry.stop(ptr(atlas), ptr(name), now)
+    if error == AtlasError.NONE:
+        forget(service)
+        _ = ask_init(InitCall.STOP, service)
+    return error
+
+
+@fn
+def serve(message: Ptr[Message], operation: AtlasCall, now: u64) -> None:
+    """A request; the message becomes the answer."""
+    badge = message.number & INDEX_MASK
+    name = Name()
+    name_in(message, ptr(name))
+    match operation:
+        case AtlasCall.REGISTER:
+            arrived = message.capability
+            error = registry.register(ptr(atlas), badge, ptr(name), now)
+            if error == AtlasError.NONE:
+                keep(badge, arrived)
+            elif arrived != 0:
+                _ = calls.delete(arrived)
+            answer(message, error)
+        case AtlasCall.PROVIDE:
+            answer(message, registry.provide(ptr(atlas), badge, ptr(name)))
+        case AtlasCall.HEARTBEAT:
+            answer(message, registry.heartbeat(ptr(atlas), badge, now))
+        case AtlasCall.UNREGISTER:
+            answer(message, registry.unregister(ptr(atlas), badge, now))
+        case AtlasCall.DRAIN:
+            answer(message, registry.drain(ptr(atlas), badge, now))
+        case AtlasCall.DISCOVER:
+            found(message, registry.discover(ptr(atlas), ptr(name)))
+        case AtlasCall.DISCOVER_CAPABILITY:
+            found(message, registry.discover_capability(ptr(atlas), ptr(name), message.words[4]))
+        case AtlasCall.LIST:
+            list_row(message)
+        case AtlasCall.EVENTS:
+            event_row(message)
+        case AtlasCall.START | AtlasCall.STOP | AtlasCall.KILL:
+            answer(message, operate(message, operation, now))
+
+
+@fn
+def received(message: Ptr[Message], now: u64) -> None:
+    """A message, from a client or from the kernel."""
+    if message.number & FAULT_BADGE != 0:
+        clean = message.words[0] == TAG_EXIT and message.words[1] == 0
+        _ = registry.ended(ptr(atlas), message.number & INDEX_MASK, clean, now)
+        message.capability = 0
+    elif message.words[0] == 0 or message.words[0] > u64(AtlasCall.KILL):
+        if message.capability != 0:
+            _ = calls.delete(message.capability)
+        answer(message, AtlasError.NONE)
+        message.words[0] = UNKNOWN
+    else:
+        serve(message, AtlasCall(trunc(message.words[0], u8)), now)
+
+
+@fn
+def begin(now: u64) -> None:
+    """All services of the description are declared, and on their way: S-INIT starts them in order."""
+    for i in range(SERVICE_COUNT):
+        name = Name()
+        copy(name, SERVICES[i].name)
+        _ = registry.declare(ptr(atlas), ptr(name), u64(i) + 1, SERVICES[i].policy, now)
+        _ = registry.start(ptr(atlas), ptr(name), now)
+        if i == OWN:
+            _ = registry.register(ptr(atlas), u64(i) + 1, ptr(name), now)
+
+
+@fn
+def main(argument: u64) -> u64:
+    """The service."""
+    _ = argument
+    run()
+
+
+@fn
+def run() -> Never:
+    """Serves."""
+    message = Message()
+    now = calls.clock()
+    begin(now)
+    while True:
+        _ = registry.heartbeat(ptr(atlas), OWN + 1, now)
+        bring_up(now)
+        next = registry.next_check(ptr(atlas))
+        wait: u64 = NEVER_TIMES_OUT
+        if next != NEVER:
+            wait = max(next, now + 1) - now
+        message.option |= calls.accept_option(SPARE)
+        error = calls.reply_receive(SELF, ptr(message), wait)
+        now = calls.clock()
+        if error == Error.NONE:
+            received(ptr(message), now)
+        else:
+            message.capability = 0
+            message.option = 0

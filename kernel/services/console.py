@@ -1,0 +1,157 @@
+"""The console: the only holder of the UART. Writes for its clients, keeps what was typed until it is read.
+
+Two threads. The second waits for the interrupt's notification and then calls the first, which alone touches registers
+and buffer, so that there is nothing to lock. Who wants to read gets told by a notification, and asks.
+"""
+
+from typing import Never
+
+from kernel.abi import NEVER_TIMES_OUT, Error
+from kernel.arch.objects import pointer_maker
+from kernel.lang import *
+from kernel.services.description import SYSTEM
+from kernel.services.names import Name, name_words
+from kernel.services.protocol import READ_BYTES, UNKNOWN, WRITE_BYTES, ConsoleCall
+from kernel.user import calls, service
+from kernel.user.layout import CONSOLE_AT
+from kernel.user.message import Message
+from rtl.registers import ns16550
+
+SELF = SYSTEM.handle("console", "self")
+OWN = SYSTEM.handle("console", "own")
+INTERRUPT = SYSTEM.handle("console", "interrupt")
+ARRIVED = SYSTEM.handle("console", "arrived")
+INPUT = SYSTEM.handle("console", "input")
+
+RING = 1024
+PATIENCE = 64  # looks at LSR before the next are made after a pause
+PAUSE = 500  # ticks: half the time of a byte at 115,200 baud
+PAUSES = 4096
+FIFO_BYTES = 16
+
+NAME = constant(Name, {"words": list(name_words("console"))})
+uart_at = pointer_maker(ns16550.Registers)
+own_name = variable(Name)
+ring = variable(Array[u8, RING])
+first = variable(usize, 0)
+used = variable(usize, 0)
+lost = variable(u64, 0)
+room = variable(u32, 0)
+
+
+@fn
+def put(byte: u8) -> None:
+    """Sends a byte when the transmitter has room (16550D section 8.4, LSR bit 5); a stuck one loses it."""
+    global room
+    uart = uart_at(CONSOLE_AT)
+    for _ in range(PAUSES):
+        if room > 0:
+            break
+        for _ in range(PATIENCE):
+            if uart.lsr.read().thr_empty:
+                room = FIFO_BYTES
+                break
+        if room == 0:
+            calls.sleep(PAUSE)
+    if room > 0:
+        uart.thr.write(byte)
+        room -= 1
+
+
+@fn
+def drain() -> None:
+    """Takes what has arrived; what does not fit is lost and counted."""
+    global used, lost
+    uart = uart_at(CONSOLE_AT)
+    for _ in range(2 * FIFO_BYTES):
+        if not uart.lsr.read().data_ready:
+            break
+        byte = uart.rbr.read()
+        if used < RING:
+            ring[(first + used) % RING] = byte
+            used += 1
+        else:
+            lost += 1
+    if used > 0:
+        _ = calls.notify(INPUT, 1)
+
+
+@fn
+def write(message: Ptr[Message]) -> None:
+    """WRITE."""
+    count = min(message.words[1], WRITE_BYTES)
+    for i in bounded(range(count), WRITE_BYTES):
+        put(trunc(message.words[2 + i // 8] >> (8 * (i % 8)), u8))
+    message.words[0] = count
+
+
+@fn
+def read(message: Ptr[Message]) -> None:
+    """READ."""
+    global first, used
+    for i in range(8):
+        message.words[i] = 0
+    count = min(used, READ_BYTES)
+    for i in bounded(range(count), READ_BYTES):
+        message.words[1 + i // 8] |= u64(ring[first]) << (8 * u64(i % 8))
+        first = (first + 1) % RING
+    used -= count
+    message.words[0] = u64(count)
+
+
+@fn
+def serve(message: Ptr[Message]) -> None:
+    """A request; the message becomes the answer."""
+    message.capability = 0
+    message.option = 0
+    if message.words[0] == u64(ConsoleCall.WRITE):
+        write(message)
+    elif message.words[0] == u64(ConsoleCall.READ):
+        read(message)
+    elif message.words[0] == u64(ConsoleCall.INPUT):
+        drain()
+        message.words[0] = 0
+    else:
+        message.words[0] = UNKNOWN
+
+
+@fn
+def run() -> Never:
+    """The first thread."""
+    copy(own_name, NAME)
+    uart = uart_at(CONSOLE_AT)
+    uart.fcr.write(enable=True, trigger=ns16550.TriggerLevel.BYTES_8)
+    uart.ier.write(received_data=True)
+    _ = service.register(ptr(own_name), OWN)
+    message = Message()
+    error = calls.receive(SELF, ptr(message), service.BEAT_WAIT, 0)
+    while True:
+        if error == Error.NONE:
+            serve(ptr(message))
+        service.beat(ptr(own_name), OWN)
+        error = calls.reply_receive(SELF, ptr(message), service.BEAT_WAIT)
+
+
+@fn
+def watch() -> Never:
+    """The second thread: an interrupt becomes a call."""
+    bits: u64 = 0
+    # What an earlier life of this service had bound stays bound: the capability outlives its holder.
+    _ = calls.interrupt_bind(INTERRUPT, 0, 0)
+    if calls.interrupt_bind(INTERRUPT, ARRIVED, 1) != Error.NONE:
+        calls.exit(1)
+    while True:
+        if calls.wait(ARRIVED, NEVER_TIMES_OUT, ptr(bits)) != Error.NONE:
+            calls.exit(2)
+        message = Message()
+        message.words[0] = u64(ConsoleCall.INPUT)
+        _ = calls.call(OWN, ptr(message))
+        _ = calls.interrupt_acknowledge(INTERRUPT)
+
+
+@fn
+def main(argument: u64) -> u64:
+    """Both threads start here."""
+    if argument == 1:
+        watch()
+    run()

@@ -1,0 +1,265 @@
+"""The system description: which services there are, what each may touch, when it is restarted.
+
+Nothing runs that is not here, and nothing holds a capability that is not in a `Grant` here. S-INIT gets the description
+as constant tables; `report` prints who will hold what, which is what `caps` shows when the system runs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from kernel.abi import Kind, Rights
+from kernel.lang import *
+from kernel.services.atlas.registry import Policy
+from kernel.services.names import Name, name_words
+from kernel.services.protocol import FAULT_BADGE, OPERATOR_BADGE
+
+MAX_SERVICES = 16
+MAX_GRANTS = 12
+FIRST_SLOT = 2
+"""Slots of a service's table start here; 0 is never used (handle 0 names nothing), 1 is S-ATLAS."""
+ATLAS_SLOT = 1
+
+
+@enum(8)
+class GrantKind(IntEnum):
+    """What is granted."""
+
+    CLIENT = 0  # of a service: may call it
+    SERVE = 1  # the own endpoint: receive
+    INIT = 2  # S-INIT's endpoint
+    NOTIFY = 3  # a named notification: set
+    WAIT = 4  # a named notification: wait
+    CONSOLE = 5  # the console's registers
+    CONSOLE_INTERRUPT = 6
+    MACHINE = 7
+    AUDIT = 8
+    OWN_CLIENT = 9  # of itself: for its own second thread
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One capability that a service starts with.
+
+    name    by which the service's source calls its slot
+    kind    what it is to; `of`: which service or notification
+    rights  at most
+    badge   who it says that the holder is; None: the service's number
+    """
+
+    name: str
+    kind: GrantKind
+    of: str = ""
+    rights: int = Rights.WRITE
+    badge: int | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service.
+
+    name           by which others find it
+    policy         when it is restarted
+    grants         its capabilities, in the order of their slots
+    memory_bits    log2 of the bytes that all of it may take: program, stacks, page tables, what it makes itself
+    level          within the interactive class, 0..31
+    threads        1 or 2: the second one starts with argument 1
+    """
+
+    name: str
+    policy: Policy
+    grants: Sequence[Grant] = field(default_factory=tuple)
+    memory_bits: int = 17
+    level: int = 8
+    threads: int = 1
+
+
+class System:
+    """A checked description.
+
+    Raises ValueError for what cannot be: names that are there twice or are no names, grants of unknown services, too
+    many of anything, services that need each other to start.
+    """
+
+    def __init__(self, services: Sequence[Service], notifications: Sequence[str]):
+        names = [service.name for service in services]
+        for name in [*names, *notifications]:
+            name_words(name)
+            if [*names, *notifications].count(name) > 1:
+                raise ValueError(f"the name {name!r} is there twice")
+        if len(services) > MAX_SERVICES:
+            raise ValueError(f"{len(services)} services: {MAX_SERVICES} at most")
+        for service in services:
+            if len(service.grants) > MAX_GRANTS:
+                raise ValueError(f"{service.name}: {len(service.grants)} grants, {MAX_GRANTS} at most")
+            if service.threads not in (1, 2):
+                raise ValueError(f"{service.name}: threads must be 1 or 2, not {service.threads}")
+            for grant in service.grants:
+                known = {GrantKind.CLIENT: names, GrantKind.NOTIFY: notifications, GrantKind.WAIT: notifications}
+                if grant.kind in known and grant.of not in known[grant.kind]:
+                    raise ValueError(f"{service.name}: grant {grant.name!r} is of {grant.of!r}, which is not there")
+        self.notifications = tuple(notifications)
+        self.services = tuple(self._ordered(list(services)))
+
+    @staticmethod
+    def _ordered(waiting: list[Service]) -> list[Service]:
+        """Services in the order in which they start: nobody before those whose client he is."""
+        ordered: list[Service] = []
+        while waiting:
+            done = {service.name for service in ordered}
+            ready = [s for s in waiting if all(g.of in done | {s.name} for g in s.grants if g.kind == GrantKind.CLIENT)]
+            if not ready:
+                raise ValueError(f"services need each other to start: {', '.join(s.name for s in waiting)}")
+            ordered.append(ready[0])
+            waiting.remove(ready[0])
+        return ordered
+
+    def index(self, name: str) -> int:
+        """The number of a service."""
+        return [service.name for service in self.services].index(name)
+
+    def slot(self, service: str, grant: str) -> int:
+        """The slot in which a service finds a grant."""
+        grants = [g.name for g in self.services[self.index(service)].grants]
+        return FIRST_SLOT + grants.index(grant)
+
+    def handle(self, service: str, grant: str) -> int:
+        """The handle of that slot in its first life, which S-INIT fills."""
+        return 1 << 32 | self.slot(service, grant)
+
+    def badge(self, service: Service, grant: Grant) -> int:
+        """The badge of a grant."""
+        return self.index(service.name) + 1 if grant.badge is None else grant.badge
+
+    def rows(self) -> list[tuple[str, int, Kind, int, int]]:
+        """(service, slot, kind, rights, badge) of every capability that services start with."""
+        kinds = {
+            GrantKind.CLIENT: Kind.ENDPOINT,
+            GrantKind.SERVE: Kind.ENDPOINT,
+            GrantKind.INIT: Kind.ENDPOINT,
+            GrantKind.OWN_CLIENT: Kind.ENDPOINT,
+            GrantKind.NOTIFY: Kind.NOTIFICATION,
+            GrantKind.WAIT: Kind.NOTIFICATION,
+            GrantKind.CONSOLE: Kind.DEVICE,
+            GrantKind.CONSOLE_INTERRUPT: Kind.INTERRUPT,
+            GrantKind.MACHINE: Kind.MACHINE,
+            GrantKind.AUDIT: Kind.AUDIT,
+        }
+        badged = (GrantKind.CLIENT, GrantKind.INIT, GrantKind.OWN_CLIENT)
+        rows = []
+        for index, service in enumerate(self.services):
+            if service.name != "atlas":
+                rows.append((service.name, ATLAS_SLOT, Kind.ENDPOINT, Rights.WRITE, self.atlas_badge(index)))
+            for slot, grant in enumerate(service.grants, FIRST_SLOT):
+                badge = self.badge(service, grant) if grant.kind in badged else 0
+                rows.append((service.name, slot, kinds[grant.kind], grant.rights, badge))
+        return rows
+
+    def atlas_badge(self, index: int) -> int:
+        """The badge by which S-ATLAS knows a service."""
+        return index + 1
+
+    def report(self) -> str:
+        """Who holds what, a line a capability, as `caps` prints it."""
+        lines = [f"{'service':<12} {'slot':>4} {'kind':<12} {'rights':<6} {'badge':>12}"]
+        for service, slot, kind, rights, badge in self.rows():
+            text = "".join(c if rights & bit else "-" for c, bit in zip("rwxgv", (1, 2, 4, 8, 16), strict=True))
+            lines.append(f"{service:<12} {slot:>4} {kind.name.lower():<12} {text:<6} {badge:>#12x}")
+        return "\n".join(lines) + "\n"
+
+
+SYSTEM = System(
+    [
+        Service(
+            "atlas",
+            Policy.ALWAYS,
+            [
+                Grant("self", GrantKind.SERVE, rights=Rights.READ),
+                Grant("init", GrantKind.INIT, badge=1),
+            ],
+            level=24,
+        ),
+        Service(
+            "console",
+            Policy.ALWAYS,
+            [
+                Grant("self", GrantKind.SERVE, rights=Rights.READ),
+                Grant("own", GrantKind.OWN_CLIENT, rights=Rights.WRITE | Rights.GRANT),
+                Grant("registers", GrantKind.CONSOLE, rights=Rights.READ | Rights.WRITE),
+                Grant("interrupt", GrantKind.CONSOLE_INTERRUPT),
+                Grant("arrived", GrantKind.WAIT, "console-interrupt", rights=Rights.READ | Rights.WRITE),
+                Grant("input", GrantKind.NOTIFY, "shell-input"),
+            ],
+            level=20,
+            threads=2,
+        ),
+        Service(
+            "shell",
+            Policy.ALWAYS,
+            [
+                Grant("console", GrantKind.CLIENT, "console"),
+                Grant("input", GrantKind.WAIT, "shell-input", rights=Rights.READ),
+                Grant("init", GrantKind.INIT, badge=OPERATOR_BADGE | 3),
+                Grant("machine", GrantKind.MACHINE, rights=Rights.READ | Rights.WRITE),
+                Grant("audit", GrantKind.AUDIT, rights=Rights.READ),
+                Grant("atlas", GrantKind.CLIENT, "atlas", badge=OPERATOR_BADGE | 3),
+            ],
+        ),
+    ],
+    notifications=["console-interrupt", "shell-input"],
+)
+
+
+@struct
+class GrantRow:
+    """A grant, for S-INIT."""
+
+    kind: GrantKind
+    rights: u8
+    of: u16  # number of the service or notification
+    badge: u64
+
+
+@struct
+class ServiceRow:
+    """A service, for S-INIT and S-ATLAS."""
+
+    name: Name
+    grants: Array[GrantRow, MAX_GRANTS]
+    grant_count: u32
+    policy: Policy
+    memory_bits: u8
+    level: u8
+    threads: u8
+
+
+def _of(grant: Grant) -> int:
+    if grant.kind == GrantKind.CLIENT:
+        return SYSTEM.index(grant.of)
+    return SYSTEM.notifications.index(grant.of) if grant.kind in (GrantKind.NOTIFY, GrantKind.WAIT) else 0
+
+
+def _row(service: Service) -> dict[str, object]:
+    grants = [
+        {"kind": grant.kind, "rights": grant.rights, "of": _of(grant), "badge": SYSTEM.badge(service, grant)}
+        for grant in service.grants
+    ]
+    nothing = {"kind": GrantKind.CLIENT, "rights": 0, "of": 0, "badge": 0}
+    return {
+        "name": {"words": list(name_words(service.name))},
+        "grants": grants + [nothing] * (MAX_GRANTS - len(grants)),
+        "grant_count": len(grants),
+        "policy": service.policy,
+        "memory_bits": service.memory_bits,
+        "level": service.level,
+        "threads": service.threads,
+    }
+
+
+SERVICE_COUNT = len(SYSTEM.services)
+SERVICES = constant(Array[ServiceRow, SERVICE_COUNT], [_row(service) for service in SYSTEM.services])
+NOTIFICATION_COUNT = len(SYSTEM.notifications)
+FAULT = FAULT_BADGE
+
+if __name__ == "__main__":
+    print(SYSTEM.report(), end="")

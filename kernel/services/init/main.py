@@ -1,0 +1,334 @@
+"""S-INIT: starts the services of the description in order, and starts or stops one when S-ATLAS says so.
+
+It holds the source of every capability that a service gets: an endpoint a service, the notifications, the devices. A
+service that is started again finds the same endpoint, and its clients need not notice. S-INIT calls nobody, it only
+answers: it waits for no service, and none can hold it up.
+
+The kernel tells S-ATLAS when a service ends (its threads' fault endpoint is S-ATLAS's), and S-INIT when S-ATLAS does.
+"""
+
+from typing import Never
+
+from kernel import archive
+from kernel.abi import NEVER_TIMES_OUT, Error, Kind, Rights, SliceClass
+from kernel.arch.objects import bytes_of
+from kernel.lang import *
+from kernel.services.description import (
+    ATLAS_SLOT,
+    FIRST_SLOT,
+    MAX_GRANTS,
+    NOTIFICATION_COUNT,
+    SERVICE_COUNT,
+    SERVICES,
+    SYSTEM,
+    GrantKind,
+    GrantRow,
+)
+from kernel.services.init import loader
+from kernel.services.init.loader import Builder, Child
+from kernel.services.protocol import (
+    FAULT_BADGE,
+    INSPECT_MEMORY,
+    INSPECT_TABLE,
+    INSPECT_THREAD,
+    OPERATOR_BADGE,
+    UNKNOWN,
+    InitCall,
+)
+from kernel.system import layout
+from kernel.user import calls
+from kernel.user.layout import ARCHIVE_AT, CONSOLE_AT, SECOND_STACK_TOP, STACK_TOP
+from kernel.user.message import Message
+
+ATLAS = SYSTEM.index("atlas")
+ATLAS_BADGE = 1
+INIT_FAULT_BADGE = FAULT_BADGE
+QUANTUM = 100_000  # ticks: 10 ms
+ARCHIVE_BYTES = 1 << 21
+
+FIRST_ENDPOINT = 64
+FIRST_NOTIFICATION = FIRST_ENDPOINT + 16
+OWN_ENDPOINT = 96
+SCRATCH = 97  # a capability on its way to somebody
+FIRST_MEMORY = 112
+FIRST_OBJECT = 128
+OBJECTS = 64
+"""Slots for each service's objects."""
+assert FIRST_OBJECT + OBJECTS * SERVICE_COUNT <= 1 << layout.TABLE_BITS
+
+
+@struct
+class Running:
+    """What S-INIT knows of a service."""
+
+    memory: u64  # its untyped
+    endpoint: u64
+    child: Child
+    up: bool
+
+
+running = variable(Array[Running, SERVICE_COUNT])
+notifications = variable(Array[u64, NOTIFICATION_COUNT])
+own_endpoint = variable(u64, 0)
+files = variable(usize, 0)
+machine = variable(u16, 0)
+untyped = variable(u64, 0)
+
+
+@fn
+def first(slot: u64) -> u64:
+    """The handle of a slot that the kernel filled."""
+    return 1 << 32 | slot
+
+
+@fn
+def grant(child: Ptr[Child], slot: u64, source: u64, rights: u8, badge: u64) -> Error:
+    """A capability into a service's table."""
+    made: u64 = 0
+    return calls.derive(source, child.table, slot, rights, badge, 0, ptr(made))
+
+
+@fn
+def give(index: usize, child: Ptr[Child], slot: u64, row: Ptr[GrantRow]) -> Error:
+    """What a row of the description says."""
+    match row.kind:
+        case GrantKind.CLIENT:
+            return grant(child, slot, running[usize(row.of)].endpoint, row.rights, row.badge)
+        case GrantKind.OWN_CLIENT:
+            return grant(child, slot, running[index].endpoint, row.rights, row.badge)
+        case GrantKind.SERVE:
+            return grant(child, slot, running[index].endpoint, row.rights, 0)
+        case GrantKind.INIT:
+            return grant(child, slot, own_endpoint, row.rights, row.badge)
+        case GrantKind.NOTIFY | GrantKind.WAIT:
+            return grant(child, slot, notifications[usize(row.of)], row.rights, 0)
+        case GrantKind.CONSOLE:
+            return grant(child, slot, first(layout.CONSOLE), row.rights, 0)
+        case GrantKind.CONSOLE_INTERRUPT:
+            return grant(child, slot, first(layout.CONSOLE_INTERRUPT), row.rights, 0)
+        case GrantKind.MACHINE:
+            return grant(child, slot, first(layout.MACHINE), row.rights, 0)
+        case GrantKind.AUDIT:
+            return grant(child, slot, first(layout.AUDIT), row.rights, 0)
+
+
+@fn
+def give_all(index: usize, builder: Ptr[Builder], child: Ptr[Child]) -> Error:
+    """Everything that the description gives a service, and the console's registers into its space."""
+    error = Error.NONE
+    if index != ATLAS:
+        error = grant(child, ATLAS_SLOT, running[ATLAS].endpoint, Rights.WRITE, u64(index) + 1)
+    for i in bounded(range(SERVICES[index].grant_count), MAX_GRANTS):
+        row = GrantRow(kind=GrantKind.CLIENT)
+        copy(row, SERVICES[index].grants[i])
+        if error == Error.NONE:
+            error = give(index, child, FIRST_SLOT + u64(i), ptr(row))
+        if error == Error.NONE and row.kind == GrantKind.CONSOLE:
+            error = map_console(builder, child)
+    return error
+
+
+@fn
+def map_console(builder: Ptr[Builder], child: Ptr[Child]) -> Error:
+    """The console's registers where the console service expects them."""
+    device: u64 = 0
+    error = calls.derive(first(layout.CONSOLE), 0, builder.next_slot, Rights.READ | Rights.WRITE, 0, 0, ptr(device))
+    if error == Error.NONE:
+        builder.next_slot += 1
+        error = loader.map_page(builder, child.space, device, CONSOLE_AT, Rights.READ | Rights.WRITE)
+    return error
+
+
+@fn
+def set_going(index: usize, child: Ptr[Child]) -> Error:
+    """Configures and starts a service's threads."""
+    error = calls.slice_configure(
+        child.slice, u64(SliceClass.INTERACTIVE), u64(SERVICES[index].level), QUANTUM, first(layout.SLICE)
+    )
+    # Who hears when it ends: S-ATLAS, of itself S-INIT.
+    fault: u64 = 0
+    if error == Error.NONE:
+        if index == ATLAS:
+            error = calls.derive(own_endpoint, 0, SCRATCH, Rights.WRITE, INIT_FAULT_BADGE, 0, ptr(fault))
+        else:
+            badge = FAULT_BADGE | (u64(index) + 1)
+            error = calls.derive(running[ATLAS].endpoint, 0, SCRATCH, Rights.WRITE, badge, 0, ptr(fault))
+    for i in bounded(range(u64(SERVICES[index].threads)), 2):
+        if error == Error.NONE:
+            error = calls.thread_configure(child.threads[i], child.table, child.space, fault, child.slice)
+        if error == Error.NONE:
+            stack: u64 = STACK_TOP if i == 0 else SECOND_STACK_TOP
+            error = calls.thread_start(child.threads[i], child.entry, stack, u64(i))
+    if fault != 0:
+        _ = calls.delete(fault)
+    return error
+
+
+@fn
+def stop(index: usize) -> Error:
+    """Ends a service: everything that was made for it goes back into its memory."""
+    running[index].up = False
+    device_slots_end(index)
+    return calls.revoke(running[index].memory)
+
+
+@fn
+def device_slots_end(index: usize) -> None:
+    """Deletes what is in the service's slots and not made of its memory: derived device capabilities."""
+    for i in range(OBJECTS):
+        message = Message()
+        slot = FIRST_OBJECT + u64(index) * OBJECTS + u64(i)
+        if calls.inspect(slot, ptr(message)) == Error.NONE and message.words[0] == u64(Kind.DEVICE):
+            _ = calls.delete(message.words[7])
+
+
+@fn
+def start(index: usize) -> Error:
+    """Starts a service, after ending what is left of it."""
+    error = stop(index)
+    entry = zero(archive.Entry)
+    archived = view(bytes_of(files, ARCHIVE_BYTES))
+    if error != Error.NONE or not find(archived, index, ptr(entry)):
+        return Error.OUT_OF_RANGE
+    file = archived[usize(entry.offset) : usize(entry.offset + entry.bytes)]
+    slot = FIRST_OBJECT + u64(index) * OBJECTS
+    builder = Builder(
+        memory=running[index].memory, own_space=first(layout.SPACE), next_slot=slot, last_slot=slot + OBJECTS - 1
+    )
+    child = ptr(running[index].child)
+    error = loader.load(ptr(builder), file, machine, u64(SERVICES[index].threads), child)
+    if error == Error.NONE:
+        error = give_all(index, ptr(builder), child)
+    if error == Error.NONE:
+        error = set_going(index, child)
+    running[index].up = error == Error.NONE
+    return error
+
+
+@fn
+def find(archived: View[u8], index: usize, entry: Ptr[archive.Entry]) -> bool:
+    """The file of a service in the archive."""
+    for i in bounded(range(min(archive.word(archived, 0), archive.MOST_PROGRAMS)), archive.MOST_PROGRAMS):
+        at = 16 + i * archive.ENTRY_BYTES
+        same = True
+        for j in range(3):
+            if archive.word(archived, at + 8 * u64(j)) != SERVICES[index].name.words[j]:
+                same = False
+        if same:
+            entry.offset = archive.word(archived, at + 24)
+            entry.bytes = archive.word(archived, at + 32)
+            return True
+    return False
+
+
+@fn
+def inspect_service(message: Ptr[Message]) -> Error:
+    """INSPECT: a capability that only looks."""
+    if message.number & OPERATOR_BADGE == 0:
+        return Error.DENIED
+    if message.words[1] >= SERVICE_COUNT or not running[usize(message.words[1])].up:
+        return Error.OUT_OF_RANGE
+    service = ptr(running[usize(message.words[1])])
+    source: u64 = 0
+    if message.words[2] == INSPECT_TABLE:
+        source = service.child.table
+    elif message.words[2] == INSPECT_THREAD:
+        source = service.child.threads[0]
+    elif message.words[2] == INSPECT_MEMORY:
+        figures = Message()
+        error = calls.inspect(service.memory, ptr(figures))
+        message.words[1] = u64(1) << figures.words[4]
+        message.words[2] = figures.words[2]
+        return error
+    else:
+        return Error.OUT_OF_RANGE
+    message.capability = source
+    message.option = calls.grant_option(Rights.READ, False)
+    return Error.NONE
+
+
+@fn
+def serve(message: Ptr[Message]) -> None:
+    """A request; the message becomes the answer."""
+    operation = message.words[0]
+    message.capability = 0
+    message.option = 0
+    error = Error.DENIED
+    if message.number == INIT_FAULT_BADGE:
+        _ = start(ATLAS)  # it always comes back: without it nobody would be
+        return
+    if operation == u64(InitCall.INSPECT):
+        error = inspect_service(message)
+    elif operation != u64(InitCall.START) and operation != u64(InitCall.STOP):
+        message.words[0] = UNKNOWN
+        return
+    elif message.number == ATLAS_BADGE and message.words[1] < SERVICE_COUNT and message.words[1] != ATLAS:
+        index = usize(message.words[1])
+        error = start(index) if operation == u64(InitCall.START) else stop(index)
+    message.words[0] = u64(error)
+
+
+@fn
+def must(error: Error) -> None:
+    """Without it there is no system."""
+    assert error == Error.NONE, "S-INIT cannot set up the system"
+
+
+@fn
+def largest_untyped() -> u64:
+    """The handle of the largest free memory."""
+    best: u64 = 0
+    best_bits: u64 = 0
+    for i in range(layout.LAST_UNTYPED + 1 - layout.FIRST_UNTYPED):
+        message = Message()
+        slot = u64(layout.FIRST_UNTYPED) + u64(i)
+        if calls.inspect(slot, ptr(message)) == Error.NONE and message.words[4] > best_bits:
+            best = message.words[7]
+            best_bits = message.words[4]
+    return best
+
+
+@fn
+def set_up() -> None:
+    """Endpoints, notifications, memory for each service, the archive in sight."""
+    global own_endpoint, files, untyped
+    untyped = largest_untyped()
+    builder = Builder(memory=untyped, own_space=first(layout.SPACE), next_slot=SCRATCH + 1, last_slot=FIRST_MEMORY - 1)
+    must(calls.retype(untyped, 0, OWN_ENDPOINT, Kind.ENDPOINT, 0, ptr(own_endpoint)))
+    for i in range(SERVICE_COUNT):
+        service = ptr(running[i])
+        must(calls.retype(untyped, 0, FIRST_ENDPOINT + u64(i), Kind.ENDPOINT, 0, ptr(service.endpoint)))
+        bits = u64(SERVICES[i].memory_bits)
+        must(calls.retype(untyped, 0, FIRST_MEMORY + u64(i), Kind.UNTYPED, bits, ptr(service.memory)))
+    for i in range(NOTIFICATION_COUNT):
+        slot = FIRST_NOTIFICATION + u64(i)
+        must(calls.retype(untyped, 0, slot, Kind.NOTIFICATION, 0, ptr(notifications[i])))
+    must(loader.map_page(ptr(builder), first(layout.SPACE), first(layout.ARCHIVE), ARCHIVE_AT, Rights.READ))
+    files = ARCHIVE_AT
+    # The window's page tables, so that mapping there needs nothing any more.
+    frame: u64 = 0
+    must(loader.make(ptr(builder), Kind.FRAME, 12, ptr(frame)))
+    must(loader.map_page(ptr(builder), first(layout.SPACE), frame, loader.WINDOW, Rights.READ))
+    must(calls.unmap(frame))
+
+
+@fn
+def run() -> Never:
+    """Starts everything, then serves."""
+    set_up()
+    for i in range(SERVICE_COUNT):
+        _ = start(i)
+    message = Message()
+    error = calls.receive(own_endpoint, ptr(message), NEVER_TIMES_OUT, 0)
+    while True:
+        if error == Error.NONE:
+            serve(ptr(message))
+        error = calls.reply_receive(own_endpoint, ptr(message), NEVER_TIMES_OUT)
+
+
+@fn
+def main(argument: u64) -> u64:
+    """The first program."""
+    global machine
+    machine = trunc(argument, u16)
+    run()

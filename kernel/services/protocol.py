@@ -1,0 +1,71 @@
+"""What services say to each other. Word 0 of a request is the operation, word 0 of an answer a status.
+
+| to | operation | words in | words out |
+|---|---|---|---|
+| S-ATLAS | REGISTER | name 1..3, with a capability to the service | AtlasError |
+| | PROVIDE | name 1..3 of what it can be found by | AtlasError |
+| | HEARTBEAT, UNREGISTER, DRAIN | | AtlasError |
+| | DISCOVER | name 1..3 | AtlasError, id, with a capability to the service |
+| | DISCOVER_CAPABILITY | name 1..3, id to look behind 4 | AtlasError, id, with a capability to the service |
+| | LIST | row 1 | AtlasError, name 1..3, state/status/policy 4, id 5, restarts 6, since 7 |
+| | EVENTS | number 1 | AtlasError, name 1..3, type 4, id 5, time 6, events so far 7 |
+| | START, STOP, KILL | name 1..3 (operator only) | AtlasError |
+| S-INIT | START, STOP | service 1 (S-ATLAS only) | Error |
+| | INSPECT | service 1, what 2: INSPECT_TABLE, ... (operator only) | Error, with a capability to look at it |
+| console | WRITE | count 1, bytes 2..7 | bytes taken |
+| | READ | | count, bytes 1..7 |
+| | INPUT | (its own interrupt thread) | |
+
+An operation that is not known is answered with UNKNOWN.
+"""
+
+from enum import IntEnum
+
+from kernel.lang import enum
+
+UNKNOWN = 0xFFFF
+WRITE_BYTES = 48
+READ_BYTES = 56
+INSPECT_TABLE, INSPECT_THREAD, INSPECT_MEMORY = 0, 1, 2
+
+FAULT_BADGE = 1 << 32
+"""In the badge of a service's fault capability: what comes by it is from the kernel."""
+OPERATOR_BADGE = 1 << 33
+"""In the badge of who may start and stop services."""
+INDEX_MASK = 0xFFFF_FFFF
+
+
+@enum(8)
+class AtlasCall(IntEnum):
+    """Operations of S-ATLAS."""
+
+    REGISTER = 1
+    PROVIDE = 2
+    HEARTBEAT = 3
+    UNREGISTER = 4
+    DRAIN = 5
+    DISCOVER = 6
+    DISCOVER_CAPABILITY = 7
+    LIST = 8
+    EVENTS = 9
+    START = 10
+    STOP = 11
+    KILL = 12
+
+
+@enum(8)
+class InitCall(IntEnum):
+    """Operations of S-INIT."""
+
+    START = 1
+    STOP = 2
+    INSPECT = 3
+
+
+@enum(8)
+class ConsoleCall(IntEnum):
+    """Operations of the console."""
+
+    WRITE = 1
+    READ = 2
+    INPUT = 3

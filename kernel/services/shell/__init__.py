@@ -1,0 +1,1 @@
+"""The shell: a service like others, that shows and steers what its capabilities let it see."""

@@ -1,0 +1,221 @@
+"""The shell's loop: reads lines from the console, runs commands."""
+
+from typing import Never
+
+from kernel.abi import Error
+from kernel.lang import *
+from kernel.services import line_editor
+from kernel.services.atlas.registry import AtlasError
+from kernel.services.description import SYSTEM
+from kernel.services.line_editor import OUT_BYTES, Line, LineEditor, Result
+from kernel.services.names import Name, name_words
+from kernel.services.protocol import READ_BYTES, AtlasCall, ConsoleCall
+from kernel.services.shell import machine, show
+from kernel.services.shell.words import Words, split, word_is, word_name
+from kernel.user import calls, service, text
+from kernel.user.message import Message
+from kernel.user.text import put, put_byte
+
+INPUT = SYSTEM.handle("shell", "input")
+CONSOLE = SYSTEM.handle("shell", "console")
+ATLAS = SYSTEM.handle("shell", "atlas")
+PROMPT = "splax> "
+NAME = constant(Name, {"words": list(name_words("shell"))})
+
+HELP = """help                         this list
+caps                         every service's capabilities: slot, kind, rights, badge, length of the delegation chain
+ps                           every service's thread
+mem                          every service's memory
+services                     what S-ATLAS knows: state, health, policy, restarts
+svc start|stop|restart|kill NAME   starts, stops, kills a service; a killed one comes back by its policy
+audit                        the newest entries of the kernel's audit ring
+dmesg                        the events that S-ATLAS has recorded
+irq                          interrupts: how often each came
+lscpu                        the processor
+uptime                       time since the start
+reboot                       starts the machine again
+shutdown                     powers it off
+"""
+
+ATLAS_ERRORS = constant(
+    Array[Str, len(AtlasError)],
+    [
+        "done",
+        "it runs already",
+        "there is no such service in that state",
+        "the registry is full",
+        "the capability is not valid",
+        "that is not permitted",
+        "the service is not healthy",
+        "it was restarted too often",
+        "that is not a name",
+    ],
+)
+
+editor = variable(LineEditor)
+own_name = variable(Name)
+
+
+@fn
+def send_output() -> None:
+    """Sends what the editor wants shown."""
+    for i in bounded(range(editor.out.length), OUT_BYTES):
+        put_byte(editor.out.text[i])
+    editor.out.length = 0
+    text.flush()
+
+
+@fn
+def steer(operation: AtlasCall, name: Ptr[Name]) -> AtlasError:
+    """One request to S-ATLAS as operator."""
+    message = Message()
+    message.words[0] = u64(operation)
+    for i in range(3):
+        message.words[1 + i] = name.words[i]
+    if calls.call(ATLAS, ptr(message)) != Error.NONE or message.words[0] >= len(AtlasError):
+        return AtlasError.SERVICE_UNHEALTHY
+    return AtlasError(trunc(message.words[0], u8))
+
+
+@fn
+def svc(line: Ptr[Line], words: Ptr[Words]) -> None:
+    """`svc start|stop|restart|kill NAME`."""
+    name = Name()
+    if words.count != 3 or not word_name(line, words, 2, ptr(name)):
+        put("usage: svc start|stop|restart|kill NAME\n")
+        return
+    error = AtlasError.NONE
+    if word_is(line, words, 1, "start"):
+        error = steer(AtlasCall.START, ptr(name))
+    elif word_is(line, words, 1, "stop"):
+        error = steer(AtlasCall.STOP, ptr(name))
+    elif word_is(line, words, 1, "kill"):
+        error = steer(AtlasCall.KILL, ptr(name))
+    elif word_is(line, words, 1, "restart"):
+        error = steer(AtlasCall.STOP, ptr(name))
+        if error == AtlasError.NONE:
+            error = steer(AtlasCall.START, ptr(name))
+    else:
+        put("usage: svc start|stop|restart|kill NAME\n")
+        return
+    put(ATLAS_ERRORS[usize(u8(error))])
+    put("\n")
+
+
+@fn
+def unknown(line: Ptr[Line], words: Ptr[Words]) -> None:
+    """A command that there is not."""
+    for i in bounded(range(words.start[0], words.end[0]), line_editor.LINE_BYTES):
+        put_byte(line.text[i])
+    put(": no such command; `help` lists what there is\n")
+
+
+@fn
+def run_command(line: Ptr[Line]) -> None:
+    """One line."""
+    words = Words(count=0)
+    split(line, ptr(words))
+    if words.count == 0:
+        return
+    if word_is(line, ptr(words), 0, "svc"):
+        svc(line, ptr(words))
+    elif words.count > 1 or words.too_many:
+        put("that command takes no arguments; `help` lists what there is\n")
+    elif word_is(line, ptr(words), 0, "help"):
+        put(HELP)
+    elif word_is(line, ptr(words), 0, "caps"):
+        show.caps()
+    elif word_is(line, ptr(words), 0, "ps"):
+        show.ps()
+    elif word_is(line, ptr(words), 0, "mem"):
+        show.mem()
+    elif word_is(line, ptr(words), 0, "services"):
+        show.services()
+    elif word_is(line, ptr(words), 0, "audit"):
+        show.audit()
+    elif word_is(line, ptr(words), 0, "dmesg"):
+        show.events()
+    else:
+        run_machine_command(line, ptr(words))
+
+
+@fn
+def run_machine_command(line: Ptr[Line], words: Ptr[Words]) -> None:
+    """Commands about the machine."""
+    if word_is(line, words, 0, "irq"):
+        machine.irq()
+    elif word_is(line, words, 0, "lscpu"):
+        machine.lscpu()
+    elif word_is(line, words, 0, "uptime"):
+        machine.uptime()
+    elif word_is(line, words, 0, "reboot"):
+        machine.stop(True)
+    elif word_is(line, words, 0, "shutdown"):
+        machine.stop(False)
+    else:
+        unknown(line, words)
+
+
+@fn
+def prompt() -> None:
+    """Shows the prompt."""
+    put(PROMPT)
+    text.flush()
+
+
+@fn
+def typed(byte: u8) -> None:
+    """One byte from the console."""
+    result = line_editor.feed(ptr(editor), byte)
+    send_output()
+    match result:
+        case Result.LINE:
+            run_command(ptr(editor.line))
+            line_editor.clear(ptr(editor))
+            prompt()
+        case Result.CANCELLED:
+            prompt()
+        case Result.REDRAW:
+            prompt()
+            line_editor.show(ptr(editor), 0, 0)
+            send_output()
+        case Result.END | Result.EDITING:
+            pass
+
+
+@fn
+def take_input() -> None:
+    """Everything that the console holds."""
+    for _ in range(64):
+        message = Message()
+        message.words[0] = u64(ConsoleCall.READ)
+        if calls.call(CONSOLE, ptr(message)) != Error.NONE:
+            return
+        count = min(message.words[0], READ_BYTES)
+        if count == 0:
+            return
+        for i in bounded(range(count), READ_BYTES):
+            typed(trunc(message.words[1 + i // 8] >> (8 * (i % 8)), u8))
+
+
+@fn
+def run() -> Never:
+    """Serves whoever types."""
+    bits: u64 = 0
+    text.set_console(CONSOLE)
+    copy(own_name, NAME)
+    _ = service.register(ptr(own_name), 0)
+    machine.banner()
+    prompt()
+    take_input()
+    while True:
+        _ = calls.wait(INPUT, service.BEAT_WAIT, ptr(bits))
+        take_input()
+        service.beat(ptr(own_name), 0)
+
+
+@fn
+def main(argument: u64) -> u64:
+    """The service."""
+    _ = argument
+    run()

@@ -1,0 +1,242 @@
+"""What commands print: rows from live state, each asked for as it is printed."""
+
+from kernel import abi
+from kernel.abi import TICKS_PER_SECOND, AuditEvent, Error, Facts, Kind, ThreadState
+from kernel.lang import *
+from kernel.services.atlas.registry import EventType, Policy, State, Status
+from kernel.services.description import SERVICE_COUNT, SERVICES, SYSTEM
+from kernel.services.names import Name
+from kernel.services.protocol import INSPECT_MEMORY, INSPECT_TABLE, INSPECT_THREAD, AtlasCall, InitCall
+from kernel.user import calls
+from kernel.user.message import Message
+from kernel.user.text import put, put_byte, put_decimal, put_hex, put_name, put_padded, put_rights, put_seconds
+
+INIT = SYSTEM.handle("shell", "init")
+ATLAS = SYSTEM.handle("shell", "atlas")
+MACHINE = SYSTEM.handle("shell", "machine")
+AUDIT = SYSTEM.handle("shell", "audit")
+RECEIVED_SLOT = 32
+"""Where capabilities to look at something arrive."""
+CHILD_SLOTS = 64
+MOST_EVENTS = 64
+MOST_AUDIT = 24
+
+KIND_NAMES = constant(Array[Str, len(Kind)], [kind.name.lower() for kind in Kind])
+STATE_NAMES = constant(Array[Str, len(ThreadState)], [state.name.lower() for state in ThreadState])
+AUDIT_NAMES = constant(Array[Str, len(AuditEvent)], [event.name.lower() for event in AuditEvent])
+ERROR_NAMES = constant(Array[Str, len(Error)], [abi.ERROR_TEXT[error] for error in Error])
+SERVICE_STATES = constant(Array[Str, len(State)], [state.name.lower() for state in State])
+STATUS_NAMES = constant(Array[Str, len(Status)], [status.name.lower() for status in Status])
+POLICY_NAMES = constant(Array[Str, len(Policy)], ["never", "on-failure", "always"])
+EVENT_NAMES = constant(Array[Str, len(EventType)], [event.name.lower().replace("_", "-") for event in EventType])
+
+
+@fn
+def put_error(error: u64) -> None:
+    """An error's text."""
+    if error < len(Error):
+        put(ERROR_NAMES[error])
+    else:
+        put("unknown error ")
+        put_decimal(error, 0)
+    put("\n")
+
+
+@fn
+def service_name(index: usize, name: Ptr[Name]) -> None:
+    """The name of a service of the description."""
+    copy(name, SERVICES[index].name)
+
+
+@fn
+def look(service: usize, what: u64, handle: Ptr[u64]) -> u64:
+    """Has S-INIT hand over a capability to look at a service; the caller deletes it. Gives an Error."""
+    message = Message()
+    message.words[0] = u64(InitCall.INSPECT)
+    message.words[1] = u64(service)
+    message.words[2] = what
+    message.option = calls.accept_option(RECEIVED_SLOT)
+    error = calls.call(INIT, ptr(message))
+    handle.value = message.capability
+    return message.words[0] if error == Error.NONE else u64(error)
+
+
+@fn
+def caps_of(index: usize) -> None:
+    """The capabilities of one service."""
+    table: u64 = 0
+    name = Name()
+    service_name(index, ptr(name))
+    error = look(index, INSPECT_TABLE, ptr(table))
+    if error != 0:
+        put_name(ptr(name), 13)
+        put("is not running: ")
+        put_error(error)
+        return
+    for i in range(CHILD_SLOTS):
+        message = Message()
+        if calls.table_inspect(table, u64(i), ptr(message)) != Error.NONE:
+            continue
+        put_name(ptr(name), 13)
+        put_decimal(u64(i), 4)
+        put_byte(32)
+        put_padded(KIND_NAMES[message.words[0]], 13)
+        put_rights(message.words[1])
+        put("  ")
+        put_hex(message.words[2], 12)
+        put_decimal(message.words[5], 6)
+        if message.words[3] != 0:
+            put("  until ")
+            put_seconds(message.words[3], TICKS_PER_SECOND)
+        put("\n")
+    _ = calls.delete(table)
+
+
+@fn
+def caps() -> None:
+    """`caps`."""
+    put("service      slot kind         rights        badge depth\n")
+    for i in range(SERVICE_COUNT):
+        caps_of(i)
+
+
+@fn
+def ps() -> None:
+    """`ps`."""
+    put("service         id state      level  base\n")
+    for i in range(SERVICE_COUNT):
+        thread: u64 = 0
+        name = Name()
+        service_name(i, ptr(name))
+        put_name(ptr(name), 13)
+        error = look(i, INSPECT_THREAD, ptr(thread))
+        message = Message()
+        if error == 0:
+            error = u64(calls.thread_inspect(thread, ptr(message)))
+            _ = calls.delete(thread)
+        if error != 0:
+            put_error(error)
+        else:
+            put_decimal(message.words[5], 5)
+            put_byte(32)
+            put_padded(STATE_NAMES[message.words[0]], 10)
+            put_decimal(message.words[1], 6)
+            put_decimal(message.words[2], 6)
+            put("\n")
+
+
+@fn
+def mem() -> None:
+    """`mem`."""
+    put("service         bytes    used\n")
+    for i in range(SERVICE_COUNT):
+        name = Name()
+        service_name(i, ptr(name))
+        put_name(ptr(name), 13)
+        message = Message()
+        message.words[0] = u64(InitCall.INSPECT)
+        message.words[1] = u64(i)
+        message.words[2] = INSPECT_MEMORY
+        error = u64(calls.call(INIT, ptr(message)))
+        if error == 0:
+            error = message.words[0]
+        if error != 0:
+            put_error(error)
+        else:
+            put_decimal(message.words[1], 8)
+            put_decimal(message.words[2], 8)
+            put("\n")
+
+
+@fn
+def ask_atlas(operation: AtlasCall, argument: u64, message: Ptr[Message]) -> bool:
+    """A request by number; False at the end of what there is."""
+    message.words[0] = u64(operation)
+    message.words[1] = argument
+    message.capability = 0
+    message.option = 0
+    return calls.call(ATLAS, message) == Error.NONE and message.words[0] == 0
+
+
+@fn
+def name_of(message: Ptr[Message], name: Ptr[Name]) -> None:
+    """The name in words 1..3."""
+    for i in range(3):
+        name.words[i] = message.words[1 + i]
+
+
+@fn
+def services() -> None:
+    """`services`."""
+    put("service      state    health    policy        id restarts       since\n")
+    for i in range(32):
+        message = Message()
+        name = Name()
+        if not ask_atlas(AtlasCall.LIST, u64(i), ptr(message)):
+            break
+        name_of(ptr(message), ptr(name))
+        put_name(ptr(name), 13)
+        state = message.words[4] & 0xFF
+        put_padded(SERVICE_STATES[state], 9)
+        if state == u64(State.RUNNING):
+            put_padded(STATUS_NAMES[message.words[4] >> 8 & 0xFF], 10)
+        else:
+            put_padded("-", 10)
+        put_padded(POLICY_NAMES[message.words[4] >> 16 & 0xFF], 11)
+        put_decimal(message.words[5], 5)
+        put_decimal(message.words[6], 9)
+        put("  ")
+        put_seconds(message.words[7], TICKS_PER_SECOND)
+        put("\n")
+
+
+@fn
+def events() -> None:
+    """`dmesg`: what S-ATLAS has recorded."""
+    message = Message()
+    _ = ask_atlas(AtlasCall.EVENTS, 0xFFFF_FFFF_FFFF_FFFF, ptr(message))
+    last = message.words[7]
+    first = last - min(last, MOST_EVENTS)
+    for i in bounded(range(last - first), MOST_EVENTS):
+        name = Name()
+        if ask_atlas(AtlasCall.EVENTS, first + i, ptr(message)):
+            put_seconds(message.words[6], TICKS_PER_SECOND)
+            put("  ")
+            name_of(ptr(message), ptr(name))
+            put_name(ptr(name), 13)
+            put(EVENT_NAMES[message.words[4]])
+            put("\n")
+
+
+@fn
+def audit() -> None:
+    """`audit`: the newest entries of the kernel's ring."""
+    message = Message()
+    message.words[0] = u64(Facts.COUNTS)
+    if calls.machine_inspect(MACHINE, ptr(message)) != Error.NONE:
+        return
+    last = message.words[5]
+    put("      time    number event    thread kind         rights       handle\n")
+    for i in bounded(range(min(last, MOST_AUDIT)), MOST_AUDIT):
+        message.words[0] = last - min(last, MOST_AUDIT) + i
+        if calls.audit_read(AUDIT, ptr(message)) == Error.NONE:
+            audit_row(ptr(message))
+
+
+@fn
+def audit_row(message: Ptr[Message]) -> None:
+    """One entry."""
+    put_seconds(message.words[1], TICKS_PER_SECOND)
+    put_decimal(message.words[0], 10)
+    put_byte(32)
+    put_padded(AUDIT_NAMES[message.words[4]], 9)
+    put_decimal(message.words[3], 6)
+    put_byte(32)
+    put_padded(KIND_NAMES[message.words[5]], 13)
+    put_rights(message.words[6])
+    put_hex(message.words[2], 15)
+    put_byte(32)
+    if message.words[7] != 0:
+        put_error(message.words[7])
+    else:
+        put("\n")

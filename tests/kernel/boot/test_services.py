@@ -1,0 +1,113 @@
+"""The whole system in user mode on QEMU: what the shell shows is live, and services come back."""
+
+import re
+
+import pytest
+
+from kernel import image
+from kernel.services.description import SYSTEM
+
+from .machine import Machine
+from .test_riscv64 import QEMU
+
+PROMPT = "\nsplax> "
+
+
+def machine() -> Machine:
+    return Machine([*QEMU, "-append", "services", "-kernel", str(image.build("riscv64").path)])
+
+
+def ask(m: Machine, command: str) -> str:
+    """What a command prints."""
+    m.send(command + "\r")
+    m.expect(command)
+    return m.expect(PROMPT).removesuffix("splax> ").strip()
+
+
+@pytest.fixture(scope="module")
+def shell():
+    with machine() as m:
+        m.expect(PROMPT, 60)
+        yield m
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    return {line.split()[0]: line.split()[1:] for line in text.splitlines()[1:] if line.strip()}
+
+
+def test_who_holds_what_is_what_the_build_reported(shell):
+    """Beyond the description: what S-ATLAS was registered with, and the shell's own capability to look."""
+    shown = {tuple(line.split()[:5]) for line in ask(shell, "caps").splitlines()[1:]}
+    reported = {tuple(line.split()) for line in SYSTEM.report().splitlines()[1:]}
+    assert reported <= shown
+    assert {row[:1] + row[2:4] for row in shown - reported} <= {
+        ("atlas", "endpoint", "-w-g-"),
+        ("shell", "table", "r----"),
+    }
+
+
+def test_threads_and_memory_are_live(shell):
+    threads = rows(ask(shell, "ps"))
+    assert set(threads) == {s.name for s in SYSTEM.services}
+    assert threads["atlas"][1] == "receiving" and threads["console"][1] == "receiving"
+    memory = rows(ask(shell, "mem"))
+    for service in SYSTEM.services:
+        size, used = map(int, memory[service.name])
+        assert size == 1 << service.memory_bits and 0 < used <= size
+
+
+def test_a_stopped_service_is_down_until_it_is_started(shell):
+    assert "not permitted" in ask(shell, "svc stop atlas")
+    assert "no such service" in ask(shell, "svc stop nobody")
+    assert "usage" in ask(shell, "svc jump console")
+    assert "no such command" in ask(shell, "frobnicate")
+    assert "no arguments" in ask(shell, "caps now")
+
+
+def test_a_killed_console_comes_back_with_its_clients(shell):
+    """The shell loses its console in the middle of a command, and finds it again by the same capability."""
+    before = rows(ask(shell, "services"))
+    shell.send("svc kill console\r")
+    shell.expect(PROMPT, 30)
+    after = rows(ask(shell, "services"))
+    assert int(after["console"][4]) == int(before["console"][4]) + 1, "restarts"
+    assert after["console"][:2] == ["running", "healthy"]
+    log = ask(shell, "dmesg")
+    assert re.search(r"console +restarting\n.*console +registered\n.*console +restarted", log, re.S)
+
+
+def test_a_killed_service_gives_all_its_memory_back(shell):
+    """Three lives take what one takes."""
+    first = rows(ask(shell, "mem"))["console"]
+    for _ in range(2):
+        shell.send("svc kill console\r")
+        shell.expect(PROMPT, 30)
+    assert rows(ask(shell, "mem"))["console"] == first
+
+
+def test_time_passes_and_interrupts_are_counted(shell):
+    first = float(re.search(r"up (\S+) s,", ask(shell, "uptime"))[1])
+    assert float(re.search(r"up (\S+) s,", ask(shell, "uptime"))[1]) > first
+    assert re.search(r"10 +[1-9]\d* +bound", ask(shell, "irq")), "the UART's"
+    assert "rv64ima" in ask(shell, "lscpu")
+
+
+def test_lines_are_edited_and_remembered(shell):
+    shell.send("uptimX\x7fe\r")
+    shell.expect("up ")
+    shell.expect(PROMPT)
+    shell.send("\x1b[A\r")
+    shell.expect("up ")
+    shell.expect(PROMPT)
+
+
+def test_denials_are_audited(shell):
+    ask(shell, "svc kill console")
+    assert re.search(r"granted|deleted|revoked", ask(shell, "audit"))
+
+
+def test_shutdown_ends_the_machine_with_status_0_and_reboot_starts_it_again():
+    with machine() as m:
+        m.expect(PROMPT, 60)
+        m.send("shutdown\r")
+        assert m.wait() == 0
