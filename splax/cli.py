@@ -5,6 +5,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,7 @@ ClockOption = Annotated[int, typer.Option(help="Nominal clock in Hz: cycles that
 LatencyOption = Annotated[int, typer.Option(help="Memory latency in cycles.")]
 RestoreOption = Annotated[Path | None, typer.Option(help="Start from a checkpoint.")]
 GdbOption = Annotated[str | None, typer.Option(help="Wait for `splax gdb` here: a port, or a path for a socket.")]
+ArchOption = Annotated[str, typer.Option(help="Machine: riscv64 (ours), aarch64 or x86_64.")]
 CheckpointOption = Annotated[Path | None, typer.Option(help="Write a checkpoint at the end.")]
 
 
@@ -73,22 +75,44 @@ def _options(
     return RunOptions(**values)
 
 
-def _running_command(name: str, module: str, doc: str) -> None:
-    """`run` and `qemu` take the same options: those of `_options`."""
+def _running_command(name: str, module: str, doc: str, *, machines: bool = False) -> None:
+    """`run` and `qemu` take the same options, those of `_options`; `machines`: of several architectures."""
 
-    def command(**values: Any) -> None:
+    def command(arch: str = "riscv64", **values: Any) -> None:
         run: Callable[[RunOptions], int] = importlib.import_module(f"splax.{module}").run
-        raise typer.Exit(run(_options(**values)))
+        raise typer.Exit(run(replace(_options(**values), arch=arch)))
 
-    command.__signature__ = inspect.signature(_options)  # type: ignore[attr-defined]
-    command.__annotations__ = _options.__annotations__
+    signature, annotations = inspect.signature(_options), dict(_options.__annotations__)
+    if machines:
+        choice = inspect.Parameter("arch", inspect.Parameter.KEYWORD_ONLY, default="riscv64", annotation=ArchOption)
+        signature = signature.replace(parameters=[*signature.parameters.values(), choice])
+        annotations["arch"] = ArchOption
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = annotations
     app.command(name, help=doc)(command)
 
 
 _running_command(
     "run", "run", "Runs software on the simulated SoC, with its console on this terminal (Ctrl-A x leaves)."
 )
-_running_command("qemu", "twin", "Runs the same on the functional twin, `qemu-system-riscv64 -M virt`.")
+_running_command(
+    "qemu",
+    "twin",
+    "Runs the same on the functional twin, `qemu-system-riscv64 -M virt`, or on another architecture's machine. "
+    "Without a kernel: ours.",
+    machines=True,
+)
+
+
+@app.command("build-kernel")
+def build_kernel(
+    arch: Annotated[str, typer.Option(help="riscv64, x86_64 or aarch64.")],
+    out: Annotated[Path | None, typer.Option(help="Write the boot file here, and beside it its ELF file.")] = None,
+) -> None:
+    """Builds the kernel's image, and says how large it is."""
+    from .kernel import build
+
+    print(build(arch, out))
 
 
 @app.command("build-firmware")

@@ -34,6 +34,7 @@ class RunOptions:
     restore: Path | None = None
     checkpoint: Path | None = None
     gdb: str | None = None
+    arch: str = "riscv64"
 
     def __post_init__(self) -> None:
         if self.elf and (self.bios != "default" or self.kernel or self.initrd or self.append):

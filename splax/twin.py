@@ -5,11 +5,14 @@ import sys
 import time
 
 from sim import boot
+from sim.elf import read_file
 from sim.errors import InputError
+from sim.other_twins import OtherTwin
 from sim.output import write_finished
 from sim.twin import Twin
 
 from .info import qemu_version
+from .kernel import check_arch, default_kernel
 from .options import RunOptions, soc_config
 from .run import check_writable, hex_words
 
@@ -27,16 +30,16 @@ def run(options: RunOptions) -> int:
     if options.max_cycles is not None:
         print("splax: the twin counts no cycles: --max-cycles is ignored, --timeout is not", file=sys.stderr)
     check_writable(options)
-    twin = Twin(
-        soc_config(options),
-        until=options.until,
-        timeout=options.timeout,
-        wants_signature=options.signature is not None,
-        debugger=options.gdb,
-    )
+    check_arch(options.arch)
+    ends = {"until": options.until, "timeout": options.timeout, "debugger": options.gdb}
     if options.gdb is not None:
         print(f"splax: waiting: splax gdb --connect {options.gdb}", file=sys.stderr)
-    lay_out(options, twin)
+    if options.arch == "riscv64":
+        twin = Twin(soc_config(options), wants_signature=options.signature is not None, **ends)
+        lay_out(options, twin)
+    else:
+        twin = OtherTwin(soc_config(options), arch=options.arch, **ends)
+        lay_out_other(options, twin)
     start = time.monotonic()
     status = twin.run()
     if options.signature:
@@ -67,8 +70,19 @@ def lay_out(options: RunOptions, twin: Twin) -> None:
                     raise InputError(f"there is no symbol {name!r} in {options.elf}")
         twin.elf = options.elf
         return
-    default = not (options.kernel or options.bios != "default" or options.initrd or options.append)
-    twin.kernel = boot.default_kernel() if default else options.kernel
+    twin.kernel = options.kernel or (default_kernel(options.arch) if options.bios == "default" else None)
     twin.bios = str(boot.default_firmware()) if options.bios == "default" else options.bios
     twin.initrd, twin.append = options.initrd, options.append
     boot.virt(ram, lambda chosen: bytes(1), bios=twin.bios, kernel=twin.kernel, initrd=twin.initrd, append=twin.append)
+
+
+def lay_out_other(options: RunOptions, twin: OtherTwin) -> None:
+    """Gives a machine of another architecture its images; what only ours has is refused."""
+    for name, value in (("--elf", options.elf), ("--signature", options.signature)):
+        if value:
+            raise InputError(f"{name} is for bare-metal RISC-V programs", f"leave it out with --arch {options.arch}")
+    for what, path in (("kernel", options.kernel), ("initrd", options.initrd)):
+        if path:
+            read_file(path, what)
+    twin.kernel = options.kernel or default_kernel(options.arch)
+    twin.bios, twin.initrd, twin.append = options.bios, options.initrd, options.append

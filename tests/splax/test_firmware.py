@@ -23,9 +23,10 @@ def opensbi_part(text: str) -> list[str]:
 
 
 def test_opensbi_and_u_boot_reach_the_prompt_with_qemus_text(splax: Splax) -> None:
-    ours = splax("run", "--until", "=> ", "--max-cycles", "60000000")
+    u_boot = ("--kernel", boot.default_kernel())
+    ours = splax("run", *u_boot, "--until", "=> ", "--max-cycles", "60000000")
     assert ours.returncode == 0, ours.stderr
-    twins = splax("qemu", "--until", "=> ", "--timeout", "120")
+    twins = splax("qemu", *u_boot, "--until", "=> ", "--timeout", "120")
     assert twins.returncode == 0
     difference = list(difflib.unified_diff(opensbi_part(twins.stdout), opensbi_part(ours.stdout), "QEMU", "Splax"))
     assert not difference, "\n".join(difference)

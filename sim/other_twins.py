@@ -1,0 +1,63 @@
+"""QEMU's machines of the other architectures: what our kernel boots on beside RISC-V."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import InputError, MissingTool
+from .twin import Twin, debugger_options
+
+UEFI = {
+    "aarch64": ("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd", "qemu-efi-aarch64"),
+    "x86_64": ("/usr/share/OVMF/OVMF_CODE.fd", "ovmf"),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A machine: the program, its Debian package, and its options."""
+
+    program: str
+    package: str
+    options: str
+
+
+KINDS = {
+    "aarch64": Kind("qemu-system-aarch64", "qemu-system-arm", "-M virt -cpu cortex-a57"),
+    # A failure ends the machine through the debug port, as status 2 * code + 1.
+    "x86_64": Kind(
+        "qemu-system-x86_64", "qemu-system-x86", "-M q35 -cpu max -device isa-debug-exit,iobase=0xf4,iosize=1"
+    ),
+}
+
+
+@dataclass
+class OtherTwin(Twin):
+    """One run of another architecture's machine; `bios` is a firmware file, "uefi", or "default": QEMU's own way."""
+
+    arch: str = "aarch64"
+
+    def command(self, gdb: str | None = None) -> list[str]:
+        """QEMU's command line."""
+        kind = KINDS[self.arch]
+        if shutil.which(kind.program) is None:
+            raise MissingTool(f"{kind.program} is not installed", f"apt-get install {kind.package}")
+        command = [kind.program, *kind.options.split(), "-m", f"{self.config.ram_bytes >> 20}M"]
+        command += ["-display", "none", "-monitor", "none", "-nodefaults", "-serial", "stdio"]
+        if self.bios == "uefi":
+            path, package = UEFI[self.arch]
+            if not Path(path).exists():
+                raise MissingTool(f"{path} is not installed", f"apt-get install {package}")
+            command += ["-bios", path]
+        elif self.bios != "default":
+            if not Path(self.bios).is_file():
+                raise InputError(f"there is no firmware {self.bios}", "name a file, `uefi` or `default`")
+            command += ["-bios", self.bios]
+        for option, value in (("-kernel", self.kernel), ("-initrd", self.initrd), ("-append", self.append)):
+            command += [option, str(value)] if value else []
+        return command + debugger_options(gdb or self.debugger)
+
+    def run(self) -> int:
+        """Runs to the end; gives the exit status."""
+        status = super().run()
+        return (status - 1) // 2 if self.arch == "x86_64" and self.ended_by == "finish" and status >= 3 else status

@@ -1,0 +1,36 @@
+"""`splax build-kernel`, and the kernel that the other commands boot when none is named."""
+
+from pathlib import Path
+
+from kernel import image
+from sim.errors import BuildError, InputError
+
+
+def check_arch(arch: str) -> None:
+    """Refuses an architecture that there is none of."""
+    if arch not in image.ARCHITECTURES:
+        raise InputError(f"unknown architecture {arch!r}", f"use one of {', '.join(image.ARCHITECTURES)}")
+
+
+def build(arch: str, out: Path | None) -> str:
+    """Builds; writes `out` and `out`.elf if a place is named; gives the line to print."""
+    check_arch(arch)
+    if out and out.is_dir():
+        raise InputError(f"cannot write {out}: it is a directory", "name a file")
+    if out and not out.parent.is_dir():
+        raise InputError(f"cannot write {out}: there is no directory {out.parent}", "make it first")
+    try:
+        return str(image.write(arch, out) if out else image.build(arch))
+    except image.ImageError as error:
+        raise BuildError(str(error)) from error
+    except OSError as error:
+        raise InputError(f"cannot write the kernel: {error}", "free space, or name another place") from error
+
+
+def default_kernel(arch: str) -> Path:
+    """The kernel's boot file, built if need be."""
+    check_arch(arch)
+    try:
+        return image.build(arch).path
+    except image.ImageError as error:
+        raise BuildError(str(error)) from error

@@ -1,0 +1,59 @@
+"""`splax build-kernel` and `splax qemu --arch`: the kernel from one command, and what bad input gets."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .conftest import Splax
+
+PROGRAMS = {
+    "riscv64": ("qemu-system-riscv64", "qemu-system-misc"),
+    "x86_64": ("qemu-system-x86_64", "qemu-system-x86"),
+    "aarch64": ("qemu-system-aarch64", "qemu-system-arm"),
+}
+
+
+@pytest.mark.parametrize("arch", PROGRAMS)
+def test_the_kernel_boots_by_one_command(splax: Splax, arch: str) -> None:
+    if shutil.which(PROGRAMS[arch][0]) is None:
+        pytest.skip(f"install {PROGRAMS[arch][1]}")
+    done = splax("qemu", "--arch", arch, "--append", "seven words", "--until", "seven words", "--timeout", "60")
+    assert done.returncode == 0, done.stderr
+    assert "\nSplax\n" in done.stdout.replace("\r", "")
+
+
+@pytest.mark.parametrize("arch", PROGRAMS)
+def test_build_kernel_writes_image_and_symbols_and_says_how_large(splax: Splax, arch: str, tmp_path: Path) -> None:
+    done = splax("build-kernel", "--arch", arch, "--out", tmp_path / "kernel")
+    assert done.returncode == 0, done.stderr
+    assert f"{arch} kernel" in done.stdout and f"file {(tmp_path / 'kernel').stat().st_size}" in done.stdout
+    assert (tmp_path / "kernel.elf").read_bytes()[:4] == b"\x7fELF"
+
+
+def test_an_unknown_architecture_is_refused(splax: Splax) -> None:
+    for command in ("build-kernel", "qemu"):
+        done = splax(command, "--arch", "sparc")
+        assert done.returncode == 2
+        assert done.stderr == "splax: error: unknown architecture 'sparc'; use one of riscv64, x86_64, aarch64\n"
+
+
+def test_a_place_that_cannot_be_written_is_refused(splax: Splax, tmp_path: Path) -> None:
+    done = splax("build-kernel", "--arch", "riscv64", "--out", tmp_path / "no" / "kernel")
+    assert done.returncode == 2 and f"there is no directory {tmp_path / 'no'}" in done.stderr
+    done = splax("build-kernel", "--arch", "riscv64", "--out", tmp_path)
+    assert done.returncode == 2 and "is a directory" in done.stderr
+
+
+@pytest.mark.parametrize("arch", PROGRAMS)
+def test_a_missing_qemu_is_named_with_its_package(splax: Splax, arch: str, tmp_path: Path) -> None:
+    done = splax("qemu", "--arch", arch, env={"PATH": str(tmp_path)})
+    assert done.returncode == 2
+    assert f"apt-get install {PROGRAMS[arch][1]}" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--elf", "--signature"])
+def test_options_for_bare_metal_riscv_programs_are_refused_elsewhere(splax: Splax, option: str) -> None:
+    more = ("--elf", "y") if option == "--signature" else ()
+    done = splax("qemu", "--arch", "aarch64", option, "x", *more)
+    assert done.returncode == 2 and "--arch aarch64" in done.stderr
