@@ -2,6 +2,14 @@
 
     python -m boards.synthesis --seeds 1 2 3
 
+The method, the same for all figures: `synth_ecp5 -noabc9` on what Amaranth gives (read ports of memories marked
+COLLISIONS_UNUSED say so), nextpnr's heap placer and router2 with a 50 MHz constraint, speed grade 6; the clock is the
+median of three seeds, the area the LUT4 cells that synthesis counts.
+
+ABC takes the deepest path between registers, carry chains and memories as its goal and saves area on all others up to
+that depth: one needlessly deep path makes every path longer. More than half of a path is routing, and most of that is
+the few nets with hundreds of loads (does the pipeline move?).
+
 The design needs pins that cannot be optimised away, and few of them: a serial input feeds what comes from outside, and
 one output is the exclusive or of what goes there. Synthesis and place and route are YoWASP's; the clock constraint is
 the bar. Synthesis takes some minutes (several times as many with ABC9), each seed about ten.
