@@ -29,6 +29,12 @@ PACKAGES: tuple[Check, ...] = (
     ("zlib1g-dev", "waves", _file(Path("/usr/include/zlib.h"))),
     ("liblz4-dev", "waves", _file(Path("/usr/include/lz4.h"))),
     ("qemu-system-x86", "the kernel on PCs", _program("qemu-system-x86_64")),
+    ("qemu-system-arm", "the kernel on 64-bit Arm", _program("qemu-system-aarch64")),
+    (
+        "qemu-efi-aarch64",
+        "the kernel on 64-bit Arm with UEFI",
+        _file(Path("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")),
+    ),
     ("ovmf", "the kernel on PCs with UEFI", _file(Path("/usr/share/OVMF"))),
     ("grub-common", "disc images of the kernel", _program("grub-mkrescue")),
     ("xorriso", "disc images of the kernel", _program("xorriso")),
