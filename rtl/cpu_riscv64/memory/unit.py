@@ -236,16 +236,18 @@ class MemoryUnit(wiring.Component):
             m.d.comb += self.walk.length.eq(1 << self.m_size)
 
         # -- the lookup
-        checking = Signal()  # the arrays answer for `client`
+        checking = Signal()  # the arrays answer for `client` (a register of its own: the hit waits for it)
         client = Signal(Client)
         client_line = Signal(line_bits)
         conflict = Signal()
         line = Signal(line_bits)
+        given_ppn = Signal(config.ppn_width)  # the client's page while `checking`, else the walker's answer
         is_given = known | checking
+        m.d.sync += [checking.eq(0), given_ppn.eq(known_ppn)]
         m.d.comb += [
             arrays.pages[0].eq(tlb.way_ppn[0]),
             arrays.pages[1].eq(tlb.way_ppn[1]),
-            arrays.pages[2].eq(Mux(checking, client_line[6:], known_ppn)),
+            arrays.pages[2].eq(given_ppn),
             arrays.chosen.eq(Mux(is_given, Cat(Const(0, 2), checking | known_cacheable), by_tlb)),
             stores.query_index.eq(Mux(checking, walker.address[3:12], address[3:12])),
             stores.query_mask.eq(Mux(checking, 0xFF, half_mask)),
@@ -513,6 +515,7 @@ class MemoryUnit(wiring.Component):
 
             with m.State("Read for a client"):
                 # an instruction that entered M in the last cycle may end here (`fast`), else it is looked up again
+                m.d.sync += [checking.eq(1), given_ppn.eq(client_line[6:])]
                 m.next = "Check"
 
             with m.State("Refuse the walker"):
@@ -525,7 +528,6 @@ class MemoryUnit(wiring.Component):
                 dirty = Signal()
                 hit_dirty = Signal()
                 m.d.comb += [
-                    checking.eq(1),
                     whole.eq(1),
                     hold_stores.eq(1),
                     transfers.query_line.eq(client_line),
