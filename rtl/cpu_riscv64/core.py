@@ -538,6 +538,8 @@ class Core(wiring.Component):
                 report.retires.eq(m_retires),
                 report.trapped.eq(trapped),
                 report.interrupted.eq(interrupted),
+                report.undecoded.eq(m_illegal | m_fault.valid),
+                report.fetch_fault.eq(m_fault.valid),
                 report.control.eq(m_control),
                 report.insn.eq(m_insn),
                 report.pc.eq(m_pc),

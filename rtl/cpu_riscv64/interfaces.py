@@ -411,9 +411,11 @@ class ProbeSignature(wiring.Signature):
 
 
 class Rvfi(wiring.Signature):
-    """The RISC-V Formal Interface, one channel, NRET = 1, ILEN = 32, XLEN = 64, with the CSR write of the instruction.
+    """The RISC-V Formal Interface, one channel, NRET = 1, ILEN = 32, XLEN = 64.
 
-    Names are the interface's without the `rvfi_` prefix; `csr_*` (ours) report the CSR an instruction accessed.
+    Names are the interface's without the `rvfi_` prefix. Memory is reported as without RISCV_FORMAL_ALIGNED_MEM: the
+    address as it was computed, the masks from its byte on, a misaligned access as one. `intr` marks the first
+    instruction of every trap handler.
     """
 
     def __init__(self) -> None:
@@ -440,7 +442,10 @@ class Rvfi(wiring.Signature):
                 "mem_wmask": Out(8),
                 "mem_rdata": Out(64),
                 "mem_wdata": Out(64),
-                "cause": Out(64),  # ours: mcause value where trap or intr
+                "mem_fault": Out(1),  # the optional part for faults that memory decides: access and page faults
+                "mem_fault_rmask": Out(8),
+                "mem_fault_wmask": Out(8),
+                "cause": Out(64),  # ours: mcause value where trap, or of the interrupt whose handler begins here
                 "tval": Out(64),  # ours
             }
         )

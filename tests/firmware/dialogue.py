@@ -104,6 +104,12 @@ DIFFERENCES: tuple[tuple[str, str, str], ...] = (
         "the tree and the heap above it are reserved; their addresses follow its size",
     ),
     (r"^(Domain0 Next Arg1 +: ).*", r"\1X", "where the tree was put"),
+    (
+        r"^(Boot HART ISA Extensions +: .*),sdtrig",
+        r"\1",
+        "OpenSBI 1.6 names triggers where tselect exists: ours reads 0, none",
+    ),
+    (r"^(Firmware (Heap|Scratch) Size +: \d+ K?B).*", r"\1 X", "and keeps a few bytes for them"),
     (r"^(  (Architecture|Implementation) ID ).*", r"\1X", "marchid and mimpid say who made the hart"),
 )
 
