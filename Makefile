@@ -4,7 +4,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: run test setup format clean
+.PHONY: run test long-test setup format clean
 
 run: $(VENV)/.ready
 	@$(PYTHON) -m splax run
@@ -14,6 +14,15 @@ test: $(VENV)/.ready-test
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m basedpyright --level error
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
+
+# The long regression, hours: pytest's marker `long`, then 10 million instructions against QEMU (INSTRUCTIONS, SEED) and
+# both Debians' firmware. Each line can be run alone.
+INSTRUCTIONS := 10000000
+SEED := 1000
+long-test: $(VENV)/.ready-test
+	$(PYTHON) -m pytest -q -m long || [ $$? -eq 5 ]
+	$(PYTHON) -m tests.firmware
+	$(PYTHON) -m tests.lockstep --instructions $(INSTRUCTIONS) --seed $(SEED) --verbose
 
 setup: $(VENV)/.ready
 	@echo "Ready: $(VENV)/bin/splax --help"
