@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ARCHITECTURES = ("riscv64", "x86_64", "aarch64")
 USER_MODE = ARCHITECTURES  # where the microkernel runs programs
-VERSION = "1"  # of the manifest's form
+VERSION = "2"  # of the manifest's form
 FLAGS = ("-fno-omit-frame-pointer",)  # for backtraces
 
 
@@ -197,14 +197,15 @@ def _link(name: str, directory: Path) -> dict[str, int]:
     if stray:
         raise ImageError(f"the linker script has no place for {', '.join(sorted(stray))}")
     flat = parsed.flat()
-    (directory / "kernel").write_bytes(entry.pack(flat, parsed.symbols))
+    packed = entry.pack(flat, parsed.symbols)
+    (directory / "kernel").write_bytes(packed)
     start, at = parsed.symbols["image_start"], parsed.symbols
     return {
         "text": at["text_end"] - start,
         "rodata": at["rodata_end"] - at["text_end"],
         "data": at["data_end"] - at["rodata_end"],
         "bss": at["bss_end"] - at["bss_start"],
-        "file": len(flat),
+        "file": len(packed),
     }
 
 

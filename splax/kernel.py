@@ -5,6 +5,9 @@ from pathlib import Path
 from kernel import image
 from sim.errors import BuildError, InputError
 
+DEFAULT_APPEND = "services"
+"""The kernel's command line when nothing is named: S-INIT and all that it starts."""
+
 
 def check_arch(arch: str) -> None:
     """Refuses an architecture that there is none of."""

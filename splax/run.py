@@ -15,6 +15,7 @@ from sim.output import finished_file, write_finished
 from sim.terminal import Left, Terminal
 from sim.trace import InstructionTrace
 
+from .kernel import DEFAULT_APPEND, default_kernel
 from .options import RunOptions, soc_config
 from .progress import Progress
 
@@ -52,7 +53,11 @@ def _load(machine: Machine, options: RunOptions) -> None:
     elif options.kernel or options.bios != "default" or options.initrd or options.append:
         machine.load_virt(bios=options.bios, kernel=options.kernel, initrd=options.initrd, append=options.append)
     else:
-        machine.load_virt(kernel=boot.default_kernel())
+        from firmware.image import build_firmware
+
+        # Nothing was named: the whole of ours, firmware, kernel and services.
+        bios = str(build_firmware().image)
+        machine.load_virt(bios=bios, kernel=default_kernel("riscv64"), append=DEFAULT_APPEND)
     if options.signature:
         for name in ("begin_signature", "end_signature"):
             machine.address(name)

@@ -12,7 +12,7 @@ from sim.output import write_finished
 from sim.twin import Twin
 
 from .info import qemu_version
-from .kernel import check_arch, default_kernel
+from .kernel import DEFAULT_APPEND, check_arch, default_kernel
 from .options import RunOptions, soc_config
 from .run import check_writable, hex_words
 
@@ -72,7 +72,8 @@ def lay_out(options: RunOptions, twin: Twin) -> None:
         return
     twin.kernel = options.kernel or (default_kernel(options.arch) if options.bios == "default" else None)
     twin.bios = str(boot.default_firmware()) if options.bios == "default" else options.bios
-    twin.initrd, twin.append = options.initrd, options.append
+    nothing_named = not (options.kernel or options.initrd or options.append) and options.bios == "default"
+    twin.initrd, twin.append = options.initrd, DEFAULT_APPEND if nothing_named else options.append
     boot.virt(ram, lambda chosen: bytes(1), bios=twin.bios, kernel=twin.kernel, initrd=twin.initrd, append=twin.append)
 
 
