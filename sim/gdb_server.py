@@ -22,6 +22,20 @@ STEP_CYCLES = 1_000_000
 
 PC = 32
 PTE_VALID, PTE_LEAF = 1, 0b1110
+MASK = (1 << 64) - 1
+RESET_VECTOR = 0x1000
+
+# Offsets of jumps and branches: the instruction's bit of each bit of the offset, from bit 1 up (ISA manual 2.5, 16.4).
+_JUMP = (*range(21, 31), 20, *range(12, 20), 31)
+_BRANCH = (*range(8, 12), *range(25, 31), 7, 31)
+_C_JUMP = (3, 4, 5, 11, 2, 7, 6, 9, 10, 8, 12)
+_C_BRANCH = (3, 4, 10, 11, 2, 5, 6, 12)
+
+
+def _signed(word: int, bits: tuple[int, ...]) -> int:
+    """The offset whose bits lie scattered in an instruction."""
+    value = sum((word >> bit & 1) << n for n, bit in enumerate(bits, start=1))
+    return value - (2 << len(bits)) if word >> bits[-1] & 1 else value
 
 
 def listen(address: str) -> socket.socket:
@@ -56,6 +70,8 @@ class GdbServer:
 
     def __init__(self, machine: "Machine", server: socket.socket, each_slice: Callable[[bytes], None]):
         self.machine, self.each_slice = machine, each_slice
+        if machine.cycle == 0:
+            machine.run(addresses=[RESET_VECTOR], cycles=1000)
         self.connection, _ = server.accept()
         server.close()
         self.breakpoints: set[int] = set()
@@ -180,14 +196,42 @@ class GdbServer:
         raise InputError(f"{address:#x} is not mapped")
 
     def _step(self) -> str:
-        status = self.machine.status
-        before = status.instructions
-        for _ in range(STEP_CYCLES):
-            if status.instructions != before:
-                break
-            self.machine.step_native(1)
-        self.each_slice(self.machine.console.collect())
+        """One instruction: runs to wherever it can lead, traps included."""
+        self.machine.run(addresses=sorted(self._successors()), cycles=STEP_CYCLES, each_slice=self.each_slice)
         return "S05"
+
+    def _successors(self) -> set[int]:
+        """Every address that the instruction at pc can lead to."""
+        values = self.machine.registers()
+        pc, machine = values["pc"], self.machine
+        vectors = {machine.peek(f"core.csr.{name}") & ~3 for name in ("mtvec", "stvec")}
+        returns = {machine.peek(f"core.csr.{name}") for name in ("mepc", "sepc")}
+        try:
+            word = int.from_bytes(self.read(pc, 4).ljust(4, b"\0"), "little")
+        except SplaxError:  # the boot ROM: straight on, or into the firmware
+            return {pc + 4, machine.layout.start if machine.layout else pc} | vectors
+        registers = [0, *[*values.values()][1:]]
+        opcode, code = word & 0x7F, word & 0xE003
+        if word & 3 != 3:
+            found = {pc + 2}
+            if code == 0xA001:  # c.j
+                found = {pc + _signed(word, _C_JUMP)}
+            elif code in (0xC001, 0xE001):  # c.beqz, c.bnez
+                found.add(pc + _signed(word, _C_BRANCH))
+            elif code == 0x8002 and not word >> 2 & 31:  # c.jr, c.jalr
+                found.add(registers[word >> 7 & 31])
+        else:
+            found = {pc + 4}
+            if opcode == 0x6F:
+                found = {pc + _signed(word, _JUMP)}
+            elif opcode == 0x63:
+                found.add(pc + _signed(word, _BRANCH))
+            elif opcode == 0x67:
+                offset = (word >> 20 ^ 0x800) - 0x800
+                found = {registers[word >> 15 & 31] + offset & ~1}
+            elif opcode == 0x73 and not word >> 12 & 7:  # ecall, mret, sret
+                found |= returns
+        return {address & MASK for address in found} | vectors
 
     def _continue(self) -> str:
         from .machine import Reason

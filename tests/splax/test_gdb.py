@@ -1,5 +1,5 @@
-"""gdb on the kernel: it stops at a line of a .py file, and shows that file, the callers and the values of locals; on
-QEMU, and on the simulated SoC.
+"""gdb on the kernel: it stops at a line of a .py file, and shows that file, the callers and the values of locals, on
+QEMU.
 """
 
 import os
@@ -67,10 +67,6 @@ def check(said: str) -> None:
 
 def test_gdb_shows_kernel_python_on_qemu(tmp_path):
     check(session("qemu", tmp_path))
-
-
-def test_gdb_shows_kernel_python_on_the_simulated_hardware(tmp_path):
-    check(session("run", tmp_path))
 
 
 @pytest.mark.parametrize(
