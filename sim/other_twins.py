@@ -1,7 +1,12 @@
-"""QEMU's machines of the other architectures: what our kernel boots on beside RISC-V."""
+"""QEMU's machines of the other architectures: what our kernel boots on beside RISC-V.
+
+x86_64 starts it by -kernel (PVH), or with `bios` "grub" or "uefi" from a disc image: GRUB and Multiboot2, from a BIOS
+or from UEFI.
+"""
 
 import shutil
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import InputError, MissingTool
@@ -9,7 +14,7 @@ from .twin import Twin, debugger_options
 
 UEFI = {
     "aarch64": ("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd", "qemu-efi-aarch64"),
-    "x86_64": ("/usr/share/OVMF/OVMF_CODE.fd", "ovmf"),
+    "x86_64": ("/usr/share/ovmf/OVMF.fd", "ovmf"),
 }
 
 
@@ -36,6 +41,15 @@ class OtherTwin(Twin):
     """One run of another architecture's machine; `bios` is a firmware file, "uefi", or "default": QEMU's own way."""
 
     arch: str = "aarch64"
+    disc: Path | None = None
+    _scratch: tempfile.TemporaryDirectory[str] = field(
+        default_factory=lambda: tempfile.TemporaryDirectory(prefix="splax-")
+    )
+
+    @property
+    def directory(self) -> Path:
+        """Where files of this run may be; it goes with the object."""
+        return Path(self._scratch.name)
 
     def command(self, gdb: str | None = None) -> list[str]:
         """QEMU's command line."""
@@ -49,12 +63,16 @@ class OtherTwin(Twin):
             if not Path(path).exists():
                 raise MissingTool(f"{path} is not installed", f"apt-get install {package}")
             command += ["-bios", path]
+        elif self.bios == "grub" and self.disc:
+            pass  # QEMU's own BIOS starts GRUB
         elif self.bios != "default":
             if not Path(self.bios).is_file():
                 raise InputError(f"there is no firmware {self.bios}", "name a file, `uefi` or `default`")
             command += ["-bios", self.bios]
         for option, value in (("-kernel", self.kernel), ("-initrd", self.initrd), ("-append", self.append)):
-            command += [option, str(value)] if value else []
+            command += [option, str(value)] if value and not self.disc else []
+        if self.disc:
+            command += ["-drive", f"if=virtio,format=raw,readonly=on,file={self.disc}"]
         return command + debugger_options(gdb or self.debugger)
 
     def run(self) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.errors import SplaxError
+from sim.errors import InputError, SplaxError
 from sim.machine import MEMORY_LATENCY
 
 from .options import RunOptions, parse_size
@@ -108,11 +108,17 @@ _running_command(
 def build_kernel(
     arch: Annotated[str, typer.Option(help="riscv64, x86_64 or aarch64.")],
     out: Annotated[Path | None, typer.Option(help="Write the boot file here, and beside it its ELF file.")] = None,
+    iso: Annotated[Path | None, typer.Option(help="x86_64: write a GRUB disc image for BIOS and UEFI.")] = None,
+    append: AppendOption = "",
 ) -> None:
     """Builds the kernel's image, and says how large it is."""
-    from .kernel import build
+    from .kernel import build, write_iso
 
+    if iso is None and append:
+        raise InputError("--append is for the disc image's command line", "name the image with --iso")
     print(build(arch, out))
+    if iso is not None:
+        print(write_iso(arch, iso, append))
 
 
 @app.command("build-firmware")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kernel import image
+from kernel import image, iso
 from sim.errors import BuildError, InputError
 
 DEFAULT_APPEND = "services"
@@ -28,6 +28,19 @@ def build(arch: str, out: Path | None) -> str:
         raise BuildError(str(error)) from error
     except OSError as error:
         raise InputError(f"cannot write the kernel: {error}", "free space, or name another place") from error
+
+
+def write_iso(arch: str, out: Path, command_line: str) -> str:
+    """Writes a disc image; gives the line to print."""
+    if arch != "x86_64":
+        raise InputError(f"--iso is for x86_64, not {arch}", "leave it out")
+    if out.is_dir() or not out.parent.is_dir():
+        raise InputError(f"cannot write {out}", "name a file in a directory that exists")
+    try:
+        iso.write(default_kernel(arch), out, command_line)
+    except image.ImageError as error:
+        raise BuildError(str(error)) from error
+    return f"{out}: disc image for BIOS and UEFI, {out.stat().st_size} bytes"
 
 
 def default_kernel(arch: str) -> Path:

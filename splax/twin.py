@@ -12,7 +12,7 @@ from sim.output import write_finished
 from sim.twin import Twin
 
 from .info import qemu_version
-from .kernel import DEFAULT_APPEND, check_arch, default_kernel
+from .kernel import DEFAULT_APPEND, check_arch, default_kernel, write_iso
 from .options import RunOptions, soc_config
 from .run import check_writable, hex_words
 
@@ -85,5 +85,11 @@ def lay_out_other(options: RunOptions, twin: OtherTwin) -> None:
     for what, path in (("kernel", options.kernel), ("initrd", options.initrd)):
         if path:
             read_file(path, what)
-    twin.kernel = options.kernel or default_kernel(options.arch)
     twin.bios, twin.initrd, twin.append = options.bios, options.initrd, options.append
+    if options.arch == "x86_64" and options.bios in ("uefi", "grub"):
+        if options.kernel or options.initrd:
+            raise InputError(f"--bios {options.bios} boots our kernel's disc image", "leave out --kernel and --initrd")
+        twin.disc = twin.directory / "splax.iso"
+        write_iso(options.arch, twin.disc, options.append)
+        return
+    twin.kernel = options.kernel or default_kernel(options.arch)

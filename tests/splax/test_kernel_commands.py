@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from kernel import iso
+from sim.other_twins import UEFI
+
 from .conftest import Splax
 
 PROGRAMS = {
@@ -29,6 +32,29 @@ def test_build_kernel_writes_image_and_symbols_and_says_how_large(splax: Splax, 
     assert done.returncode == 0, done.stderr
     assert f"{arch} kernel" in done.stdout and f"file {(tmp_path / 'kernel').stat().st_size}" in done.stdout
     assert (tmp_path / "kernel.elf").read_bytes()[:4] == b"\x7fELF"
+
+
+@pytest.mark.parametrize("bios", ["grub", "uefi"])
+def test_x86_64_boots_from_a_disc_image_too(splax: Splax, bios: str) -> None:
+    if iso.missing():
+        pytest.skip(f"install {' '.join(iso.missing())}")
+    if bios == "uefi" and not Path(UEFI["x86_64"][0]).exists():
+        pytest.skip("install ovmf")
+    words = ("--append", "seven words", "--until", "seven words", "--timeout", "120")
+    done = splax("qemu", "--arch", "x86_64", "--bios", bios, *words)
+    assert done.returncode == 0, done.stderr
+    assert "Multiboot2, GRUB" in done.stdout
+
+
+def test_a_disc_image_is_written_for_x86_64_only(splax: Splax, tmp_path: Path) -> None:
+    if iso.missing():
+        pytest.skip(f"install {' '.join(iso.missing())}")
+    out = tmp_path / "splax.iso"
+    done = splax("build-kernel", "--arch", "x86_64", "--iso", out, "--append", "one")
+    assert done.returncode == 0 and f"{out}: disc image for BIOS and UEFI, {out.stat().st_size} bytes" in done.stdout
+    assert out.read_bytes()[0x8001:0x8006] == b"CD001"
+    refused = splax("build-kernel", "--arch", "aarch64", "--iso", out)
+    assert refused.returncode == 2 and "--iso is for x86_64, not aarch64" in refused.stderr
 
 
 def test_an_unknown_architecture_is_refused(splax: Splax) -> None:
