@@ -140,6 +140,10 @@ def watch() -> Never:
     _ = calls.interrupt_bind(INTERRUPT, 0, 0)
     if calls.interrupt_bind(INTERRUPT, ARRIVED, 1) != Error.NONE:
         calls.exit(1)
+    # What arrived before raises no interrupt any more: its line is up already.
+    told = Message()
+    told.words[0] = u64(ConsoleCall.INPUT)
+    _ = calls.call(OWN, ptr(told))
     while True:
         if calls.wait(ARRIVED, NEVER_TIMES_OUT, ptr(bits)) != Error.NONE:
             calls.exit(2)

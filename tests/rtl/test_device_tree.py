@@ -97,6 +97,7 @@ def console(tree: Path | None) -> list[str]:
         watchdog.cancel()
         process.kill()
     assert b"autoboot" in text, f"no countdown after {text[-300:]!r}"
+    text = text[: text.index(b"autoboot")]  # what follows counts down
     return text.decode().replace("\r", "").splitlines()
 
 

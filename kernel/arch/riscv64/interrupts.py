@@ -121,9 +121,11 @@ def dispatch() -> None:
         served += 1
         if source == console.interrupt and console.connected:
             console.receive()
+            claims().claim[context % CONTEXTS].write(source)
         else:
+            # Completed first: a completion of a source that is masked is ignored (PLIC specification 1.0, chapter 9).
+            claims().claim[context % CONTEXTS].write(source)
             arrived(u64(source))
-        claims().claim[context % CONTEXTS].write(source)
 
 
 @fn
