@@ -9,7 +9,7 @@ import struct as binary
 from collections.abc import Mapping
 
 from kernel.lang import *
-from kernel.services.names import name_words
+from kernel.services.names import NAME_WORDS, Name, name_words, same_name
 
 PAGE = 4096
 ENTRY_BYTES = 40
@@ -42,28 +42,18 @@ class Entry:
 
 
 @fn
-def find(file: View[u8], name: Str, entry: Ptr[Entry]) -> bool:
+def find(file: View[u8], name: Ptr[Name], entry: Ptr[Entry]) -> bool:
     """Looks a program up."""
     for i in bounded(range(min(word(file, 0), MOST_PROGRAMS)), MOST_PROGRAMS):
         at = 16 + i * ENTRY_BYTES
-        if is_named(file, at, name):
+        found = Name()
+        for j in range(NAME_WORDS):
+            found.words[j] = word(file, at + 8 * u64(j))
+        if same_name(ptr(found), name):
             entry.offset = word(file, at + 24)
             entry.bytes = word(file, at + 32)
             return True
     return False
-
-
-@fn
-def is_named(file: View[u8], at: u64, name: Str) -> bool:
-    """Whether the entry at an offset has this name."""
-    for i in range(24):
-        byte = file[usize(at) + i]
-        if i < len(name):
-            if byte != name[i]:
-                return False
-        elif byte != 0:
-            return False
-    return True
 
 
 @fn

@@ -255,3 +255,14 @@ def count_memory(info: Ptr[BootInfo], kind: RegionKind) -> u64:
         if info.regions[i].kind == kind:
             total += info.regions[i].size
     return total
+
+
+@fn
+def starts_with(text: View[u8], word: Str) -> bool:
+    """Whether a text begins so."""
+    if len(text) < len(word):
+        return False
+    for i in bounded(range(len(word)), 16):
+        if text[i] != word[i]:
+            return False
+    return True

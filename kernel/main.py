@@ -4,7 +4,7 @@ from typing import Never
 
 from kernel import clock, monitor
 from kernel.banner import banner
-from kernel.boot_info import BootInfo, text_view
+from kernel.boot_info import BootInfo, starts_with, text_view
 from kernel.lang import *
 from kernel.lang.declare import Later
 
@@ -28,17 +28,6 @@ def wants_users(info: Ptr[BootInfo]) -> bool:
     """Whether the command line says `user` (init and ipcbench) or `services` (S-INIT and all that it starts)."""
     text = text_view(ptr(info.command_line))
     return starts_with(text, "user") or starts_with(text, "services")
-
-
-@fn
-def starts_with(text: View[u8], word: Str) -> bool:
-    """Whether a text begins so."""
-    if len(text) < len(word):
-        return False
-    for i in bounded(range(len(word)), 16):
-        if text[i] != word[i]:
-            return False
-    return True
 
 
 @fn

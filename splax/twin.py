@@ -72,8 +72,8 @@ def lay_out(options: RunOptions, twin: Twin) -> None:
         return
     twin.kernel = options.kernel or (default_kernel(options.arch) if options.bios == "default" else None)
     twin.bios = str(boot.default_firmware()) if options.bios == "default" else options.bios
-    nothing_named = not (options.kernel or options.initrd or options.append) and options.bios == "default"
-    twin.initrd, twin.append = options.initrd, DEFAULT_APPEND if nothing_named else options.append
+    nothing_named = options.bios == "default" and not (options.kernel or options.initrd)
+    twin.initrd, twin.append = options.initrd, options.append or (DEFAULT_APPEND if nothing_named else "")
     boot.virt(ram, lambda chosen: bytes(1), bios=twin.bios, kernel=twin.kernel, initrd=twin.initrd, append=twin.append)
 
 
@@ -85,7 +85,8 @@ def lay_out_other(options: RunOptions, twin: OtherTwin) -> None:
     for what, path in (("kernel", options.kernel), ("initrd", options.initrd)):
         if path:
             read_file(path, what)
-    twin.bios, twin.initrd, twin.append = options.bios, options.initrd, options.append
+    twin.bios, twin.initrd = options.bios, options.initrd
+    twin.append = options.append or ("" if options.kernel else DEFAULT_APPEND)
     if options.arch == "x86_64" and options.bios in ("uefi", "grub"):
         if options.kernel or options.initrd:
             raise InputError(f"--bios {options.bios} boots our kernel's disc image", "leave out --kernel and --initrd")

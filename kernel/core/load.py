@@ -10,8 +10,7 @@ from kernel.core.access import table_slot
 from kernel.lang import *
 from kernel.services import elf
 from kernel.services.elf import MAX_SEGMENTS, ElfError, Program
-from kernel.system import layout
-from kernel.system.loader import stack_pages
+from kernel.user.layout import STACK_TOP
 
 FIRST_SLOT = 128
 TABLE_LEVELS = 3
@@ -73,7 +72,7 @@ def program(file: View[u8], machine: u16, memory: u64, space: u64) -> u64:
                 for b in bounded(range(high - low), PAGE):
                     target[low - page + b] = file[segment.offset + (low - segment.start) + b]
             map_page(memory, space, frame, page, rights)
-    for s in bounded(range(stack_pages(ptr(found))), layout.MOST_STACK_PAGES):
+    for s in bounded(range(elf.stack_pages(ptr(found))), MOST_PAGES):
         frame = object(memory, Kind.FRAME, 12)
-        map_page(memory, space, frame, layout.STACK_TOP - (s + 1) * PAGE, 3)
+        map_page(memory, space, frame, STACK_TOP - (s + 1) * PAGE, 3)
     return found.entry

@@ -12,6 +12,7 @@ from kernel import arch
 from kernel.arch.objects import pointer_maker
 from kernel.arch.riscv64 import user_pages
 from kernel.core.objects import Frame
+from kernel.core.state import INTERRUPTS
 from kernel.lang import *
 from kernel.lang.declare import Later
 from kernel.services.elf import MACHINES
@@ -20,7 +21,7 @@ host_time = variable(u64, 0)
 host_deadline = variable(u64, 0)
 host_translation = variable(u64, 0)
 host_flushes = variable(u64, 0)
-host_masked = variable(Array[bool, 96])
+host_masked = variable(Array[bool, INTERRUPTS])
 
 
 @fn

@@ -7,13 +7,15 @@ from kernel import archive
 from kernel.abi import PAGE, Error, Kind, SystemCall
 from kernel.arch.objects import bytes_of
 from kernel.archive import Entry
-from kernel.boot_info import MAX_REGIONS, BootInfo, ConsoleKind, RegionKind, text_view
+from kernel.boot_info import MAX_REGIONS, BootInfo, ConsoleKind, RegionKind, starts_with, text_view
 from kernel.core import boot, load, machine
 from kernel.core.access import slice_at, table_slot
 from kernel.core.state import kernel
 from kernel.lang import *
 from kernel.linked import user_archive, user_archive_end
+from kernel.services.names import Name, name_words
 from kernel.system import layout
+from kernel.user.layout import STACK_TOP
 
 UNTYPED_LIMIT = layout.LAST_UNTYPED + 1 - layout.FIRST_UNTYPED
 SMALLEST = 16  # log2 of the smallest untyped that is worth a slot
@@ -67,14 +69,17 @@ def make(memory: u64, index: u64, kind: Kind, bits: u64) -> u64:
     return boot.result(0)
 
 
+MEASURING = constant(Name, {"words": list(name_words("init"))})
+SERVICES = constant(Name, {"words": list(name_words("s-init"))})
+
+
 @fn
-def first_name(info: Ptr[BootInfo]) -> Str:
+def first_name(info: Ptr[BootInfo], name: Ptr[Name]) -> None:
     """The first program: S-INIT, or on the command line `user` the measuring one."""
-    text = text_view(ptr(info.command_line))
-    if len(text) > 0:
-        if text[0] == 0x75:
-            return "init"
-    return "s-init"
+    if starts_with(text_view(ptr(info.command_line)), "user"):
+        copy(name, MEASURING)
+    else:
+        copy(name, SERVICES)
 
 
 @fn
@@ -102,11 +107,13 @@ def first_program(info: Ptr[BootInfo]) -> None:
     slice_object.level = 63
     entry = zero(Entry)
     files = view(bytes_of(programs, exact(size, usize)))
-    assert archive.find(files, first_name(info), ptr(entry)), "the image does not have the first program"
+    name = Name()
+    first_name(info, ptr(name))
+    assert archive.find(files, ptr(name), ptr(entry)), "the image does not have the first program"
     file = files[usize(entry.offset) : usize(entry.offset + entry.bytes)]
     start = load.program(file, machine.ELF_MACHINE, memory, space)
     must(boot.request(SystemCall.THREAD_CONFIGURE, thread, table, space, 0, slice))
-    must(boot.request(SystemCall.THREAD_START, thread, start, layout.STACK_TOP, u64(machine.ELF_MACHINE), 0))
+    must(boot.request(SystemCall.THREAD_START, thread, start, STACK_TOP, u64(machine.ELF_MACHINE), 0))
     hand_over(table)
     boot.end()
 

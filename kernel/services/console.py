@@ -7,15 +7,13 @@ and buffer, so that there is nothing to lock. Who wants to read gets told by a n
 from typing import Never
 
 from kernel.abi import NEVER_TIMES_OUT, Error
-from kernel.arch.objects import pointer_maker
 from kernel.lang import *
 from kernel.services.description import SYSTEM
 from kernel.services.names import Name, name_words
 from kernel.services.protocol import READ_BYTES, UNKNOWN, WRITE_BYTES, ConsoleCall
-from kernel.user import calls, service
-from kernel.user.layout import CONSOLE_AT
+from kernel.user import calls, service, uart
 from kernel.user.message import Message
-from rtl.registers import ns16550
+from kernel.user.uart import FIFO_BYTES
 
 SELF = SYSTEM.handle("console", "self")
 OWN = SYSTEM.handle("console", "own")
@@ -24,13 +22,11 @@ ARRIVED = SYSTEM.handle("console", "arrived")
 INPUT = SYSTEM.handle("console", "input")
 
 RING = 1024
-PATIENCE = 64  # looks at LSR before the next are made after a pause
+PATIENCE = 64  # looks before the next are made after a pause
 PAUSE = 500  # ticks: half the time of a byte at 115,200 baud
 PAUSES = 4096
-FIFO_BYTES = 16
 
 NAME = constant(Name, {"words": list(name_words("console"))})
-uart_at = pointer_maker(ns16550.Registers)
 own_name = variable(Name)
 ring = variable(Array[u8, RING])
 first = variable(usize, 0)
@@ -41,20 +37,19 @@ room = variable(u32, 0)
 
 @fn
 def put(byte: u8) -> None:
-    """Sends a byte when the transmitter has room (16550D section 8.4, LSR bit 5); a stuck one loses it."""
+    """Sends a byte when the transmitter has room; a stuck one loses it."""
     global room
-    uart = uart_at(CONSOLE_AT)
     for _ in range(PAUSES):
         if room > 0:
             break
         for _ in range(PATIENCE):
-            if uart.lsr.read().thr_empty:
-                room = FIFO_BYTES
+            room = uart.has_room()
+            if room > 0:
                 break
         if room == 0:
             calls.sleep(PAUSE)
     if room > 0:
-        uart.thr.write(byte)
+        uart.send(byte)
         room -= 1
 
 
@@ -62,11 +57,10 @@ def put(byte: u8) -> None:
 def drain() -> None:
     """Takes what has arrived; what does not fit is lost and counted."""
     global used, lost
-    uart = uart_at(CONSOLE_AT)
     for _ in range(2 * FIFO_BYTES):
-        if not uart.lsr.read().data_ready:
+        if not uart.has_byte():
             break
-        byte = uart.rbr.read()
+        byte = uart.take()
         if used < RING:
             ring[(first + used) % RING] = byte
             used += 1
@@ -119,9 +113,7 @@ def serve(message: Ptr[Message]) -> None:
 def run() -> Never:
     """The first thread."""
     copy(own_name, NAME)
-    uart = uart_at(CONSOLE_AT)
-    uart.fcr.write(enable=True, trigger=ns16550.TriggerLevel.BYTES_8)
-    uart.ier.write(received_data=True)
+    uart.begin()
     _ = service.register(ptr(own_name), OWN)
     message = Message()
     error = calls.receive(SELF, ptr(message), service.BEAT_WAIT, 0)

@@ -12,7 +12,7 @@ from kernel.abi import Kind, Rights
 from kernel.lang import *
 from kernel.services.atlas.registry import Policy
 from kernel.services.names import Name, name_words
-from kernel.services.protocol import FAULT_BADGE, OPERATOR_BADGE
+from kernel.services.protocol import OPERATOR_BADGE
 
 MAX_SERVICES = 16
 MAX_GRANTS = 12
@@ -259,7 +259,6 @@ def _row(service: Service) -> dict[str, object]:
 SERVICE_COUNT = len(SYSTEM.services)
 SERVICES = constant(Array[ServiceRow, SERVICE_COUNT], [_row(service) for service in SYSTEM.services])
 NOTIFICATION_COUNT = len(SYSTEM.notifications)
-FAULT = FAULT_BADGE
 
 if __name__ == "__main__":
     print(SYSTEM.report(), end="")

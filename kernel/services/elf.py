@@ -136,6 +136,12 @@ class Program:
 
 
 @fn
+def stack_pages(program: Ptr[Program]) -> u64:
+    """Pages of stack that a program says it needs, at least one; too many are refused by whoever loads it."""
+    return (max(program.stack_bytes, 1) - 1) // PAGE + 1
+
+
+@fn
 def page_start(address: u64) -> u64:
     """The page that an address is in."""
     return address & ~u64(PAGE - 1)

@@ -1,48 +1,27 @@
 """The console's registers, for the one program that has the capability: output, polled."""
 
-from kernel.abi import Error
-from kernel.arch.aarch64 import pl011
-from kernel.arch.objects import pointer_maker
+from kernel.abi import Error, Rights
 from kernel.lang import *
-from kernel.system import loader
-from rtl.registers import ns16550
+from kernel.services.init import loader
+from kernel.user import uart
+from kernel.user.layout import CONSOLE_AT
 
-ADDRESS = 0x1000_0000  # where the device is mapped
-# On x86_64 that opens its I/O ports (kernel/arch/x86_64/ports.py).
-REGISTERS = by_arch(riscv64=ADDRESS, x86_64=0x3F8, host=ADDRESS)
 PATIENCE = 1 << 20
-
-uart_at = pointer_maker(ns16550.Registers)
-pl011_at = pointer_maker(pl011.Registers)
 
 
 @fn
 def open(builder: Ptr[loader.Builder], device: u64) -> Error:
     """Maps the registers."""
-    return loader.map_page(builder, builder.space, device, ADDRESS, 3)
+    return loader.map_page(builder, builder.own_space, device, CONSOLE_AT, Rights.READ | Rights.WRITE)
 
 
 @fn
-def put_to_pl011(byte: u8) -> None:
-    """Sends a byte when there is room (DDI 0183 3.3.3, UARTFR bit 5)."""
-    uart = pl011_at(ADDRESS)
+def put_byte(byte: u8) -> None:
+    """Sends a byte when there is room."""
     for _ in range(PATIENCE):
-        if not uart.fr.read().transmit_full:
-            uart.dr.write(u32(byte))
+        if uart.has_room() > 0:
+            uart.send(byte)
             return
-
-
-@fn
-def put_to_ns16550(byte: u8) -> None:
-    """Sends a byte when there is room (16550D section 8.4, LSR bit 5)."""
-    uart = uart_at(REGISTERS)
-    for _ in range(PATIENCE):
-        if uart.lsr.read().thr_empty:
-            uart.thr.write(byte)
-            return
-
-
-put_byte = by_arch(riscv64=put_to_ns16550, x86_64=put_to_ns16550, aarch64=put_to_pl011, host=put_to_ns16550)
 
 
 @fn

@@ -12,7 +12,3 @@ AUDIT = 9  # the audit ring
 FIRST_UNTYPED, LAST_UNTYPED = 16, 47  # free memory
 LAST = LAST_UNTYPED
 TABLE_BITS = 10
-
-# Addresses of every program
-STACK_TOP = 0x3F_0000_0000
-MOST_STACK_PAGES = 64

@@ -1,13 +1,12 @@
-"""Where things are in a service's address space, besides the program at its linked addresses."""
+"""Addresses in every program's space."""
 
-from kernel.user.program import LINKED_AT
-
+LINKED_AT = 0x1_0000
+"""Where programs are linked."""
 STACK_TOP = 0x3F_0000_0000
 SECOND_STACK_TOP = STACK_TOP - 0x10_0000
-CONSOLE_AT = 0x30_0000_0000
+CONSOLE_AT = 0x1000_0000
+"""In the program that has the console: its registers. x86_64's kernel knows this address too: `ports.PORT_WINDOW`."""
 WINDOW = 0x20_0000_0000
-"""In S-INIT: where a page of another space is while it is filled."""
+"""In a program that loads others: where a page of another space is while it is filled."""
 ARCHIVE_AT = 0x28_0000_0000
-"""In S-INIT: the programs of the image."""
-
-assert LINKED_AT < WINDOW
+"""In a first program: the programs of the image."""

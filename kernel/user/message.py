@@ -18,3 +18,11 @@ class Message:
     capability: u64
     option: u64
     timeout: u64
+
+
+@struct
+class Moments:
+    """Cycle counts around an exchange, as client and server read them."""
+
+    before: u64
+    after: u64

@@ -21,9 +21,9 @@ from kernel.lang import stack
 from kernel.lang.declare import Function
 from kernel.user import calls
 from kernel.user.header import header
+from kernel.user.layout import LINKED_AT
 
 ARCHITECTURES: dict[str, ModuleType] = {"riscv64": riscv64, "x86_64": x86_64, "aarch64": aarch64}
-LINKED_AT = 0x1_0000
 PANIC_STATUS = 1 << 32
 """Exit status of a program that panicked; the line is in the low bits."""
 STACK_SLACK = 256

@@ -41,18 +41,12 @@ def register(name: Ptr[Name], capability: u64) -> AtlasError:
 @fn
 def beat(name: Ptr[Name], capability: u64) -> None:
     """A heartbeat, when it is time for one."""
+    global last_beat
     now = calls.clock()
     if now - last_beat < HEARTBEAT // 2:
         return
     if ask(AtlasCall.HEARTBEAT, name, 0) == AtlasError.SERVICE_NOT_FOUND:
         _ = register(name, capability)
-    beaten(now)
-
-
-@fn
-def beaten(now: u64) -> None:
-    """Notes the time of a heartbeat."""
-    global last_beat
     last_beat = now
 
 

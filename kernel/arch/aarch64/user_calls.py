@@ -4,9 +4,8 @@ The counter of cycles (PMCCNTR_EL0) is not there without a performance monitor; 
 """
 
 from kernel.abi import REGISTERS, SystemCall
-from kernel.arch.riscv64.user_calls import Moments
 from kernel.lang import *
-from kernel.user.message import Message
+from kernel.user.message import Message, Moments
 
 _FIELDS = list(zip(REGISTERS["aarch64"], range(0, Message.size, 8), strict=True))
 _LOAD = "\n".join(f"ldr {r}, [x19, #{at}]" for r, at in _FIELDS)

@@ -2,20 +2,12 @@
 
 from kernel.abi import REGISTERS, SystemCall
 from kernel.lang import *
-from kernel.user.message import Message
+from kernel.user.message import Message, Moments
 
 _NAMES = REGISTERS["riscv64"]
 _LOADS = "\n".join(f"ld {r}, {8 * i}(s1)" for i, r in enumerate(_NAMES))
 _STORES = "\n".join(f"sd {r}, {8 * i}(s1)" for i, r in enumerate(_NAMES))
 _CLOBBERS = ["memory", "s1", "s2", "s3", "t5", "t6", *_NAMES]
-
-
-@struct
-class Moments:
-    """Cycle counts around an exchange, as client and server read them."""
-
-    before: u64
-    after: u64
 
 
 @assembly(

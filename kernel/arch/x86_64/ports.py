@@ -14,8 +14,9 @@ from kernel.arch.x86_64.instructions import read_cr3
 from kernel.arch.x86_64.layout import PAGE_BYTES
 from kernel.arch.x86_64.platform import platform
 from kernel.lang import *
+from kernel.user.layout import CONSOLE_AT
 
-PORT_WINDOW = 0x1000_0000
+PORT_WINDOW = CONSOLE_AT
 LEVEL_HIGH = 0x000D  # MPS INTI flags: a device that still wants something interrupts again once it is let through
 
 is_open = variable(bool, False)

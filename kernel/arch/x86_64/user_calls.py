@@ -1,9 +1,8 @@
 """What ipcbench measures with: system calls with the time-stamp counter read next to the instruction."""
 
 from kernel.abi import REGISTERS, SystemCall
-from kernel.arch.riscv64.user_calls import Moments
 from kernel.lang import *
-from kernel.user.message import Message
+from kernel.user.message import Message, Moments
 
 _AT = dict(zip(REGISTERS["x86_64"], range(0, Message.size, 8), strict=True))
 _LATE = ("rbx", "rbp")  # rbx holds the pointer; rbp may be the frame pointer

@@ -16,10 +16,10 @@ waits until the minute that holds five is over.
 
 from enum import IntEnum
 
+from kernel.abi import TICKS_PER_SECOND
 from kernel.lang import *
 from kernel.services.names import Name, is_name, same_name
 
-TICKS_PER_SECOND = 10_000_000
 HEARTBEAT = TICKS_PER_SECOND
 UNHEALTHY_AFTER = 3 * HEARTBEAT
 START_PATIENCE = 5 * TICKS_PER_SECOND

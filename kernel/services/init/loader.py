@@ -68,6 +68,18 @@ def map_page(builder: Ptr[Builder], space: u64, frame: u64, address: u64, rights
 
 
 @fn
+def map_window(builder: Ptr[Builder]) -> Error:
+    """Makes the window's page tables, once: from then on a page can be mapped there without more."""
+    frame: u64 = 0
+    error = make(builder, Kind.FRAME, 12, ptr(frame))
+    if error == Error.NONE:
+        error = map_page(builder, builder.own_space, frame, WINDOW, Rights.READ)
+    if error == Error.NONE:
+        error = calls.unmap(frame)
+    return error
+
+
+@fn
 def load_page(
     builder: Ptr[Builder], file: View[u8], program: Ptr[Program], number: usize, space: u64, page: u64
 ) -> Error:
@@ -112,9 +124,8 @@ def load_segments(builder: Ptr[Builder], file: View[u8], program: Ptr[Program], 
 
 
 @fn
-def make_stack(builder: Ptr[Builder], space: u64, top: u64, needed: u64) -> Error:
+def make_stack(builder: Ptr[Builder], space: u64, top: u64, pages: u64) -> Error:
     """The pages below `top`; the page below them stays unmapped."""
-    pages = (needed + PAGE - 1) // PAGE
     if pages > STACK_PAGES:
         return Error.NO_MEMORY
     for p in bounded(range(pages), STACK_PAGES):
@@ -150,10 +161,10 @@ def load(builder: Ptr[Builder], file: View[u8], machine: u16, threads: u64, chil
     error = make_objects(builder, threads, child)
     if error == Error.NONE:
         error = load_segments(builder, file, ptr(program), child.space)
-    needed = max(program.stack_bytes, 1)
+    pages = elf.stack_pages(ptr(program))
     if error == Error.NONE:
-        error = make_stack(builder, child.space, STACK_TOP, needed)
+        error = make_stack(builder, child.space, STACK_TOP, pages)
     if error == Error.NONE and threads > 1:
-        error = make_stack(builder, child.space, SECOND_STACK_TOP, needed)
+        error = make_stack(builder, child.space, SECOND_STACK_TOP, pages)
     child.entry = program.entry
     return error

@@ -26,6 +26,8 @@ from kernel.services.description import (
 )
 from kernel.services.init import loader
 from kernel.services.init.loader import Builder, Child
+from kernel.services.init.memory import first_life, largest_untyped
+from kernel.services.names import Name
 from kernel.services.protocol import (
     FAULT_BADGE,
     INSPECT_MEMORY,
@@ -44,7 +46,6 @@ ATLAS = SYSTEM.index("atlas")
 ATLAS_BADGE = 1
 INIT_FAULT_BADGE = FAULT_BADGE
 QUANTUM = 100_000  # ticks: 10 ms
-ARCHIVE_BYTES = 1 << 21
 
 FIRST_ENDPOINT = 64
 FIRST_NOTIFICATION = FIRST_ENDPOINT + 16
@@ -70,15 +71,7 @@ class Running:
 running = variable(Array[Running, SERVICE_COUNT])
 notifications = variable(Array[u64, NOTIFICATION_COUNT])
 own_endpoint = variable(u64, 0)
-files = variable(usize, 0)
 machine = variable(u16, 0)
-untyped = variable(u64, 0)
-
-
-@fn
-def first(slot: u64) -> u64:
-    """The handle of a slot that the kernel filled."""
-    return 1 << 32 | slot
 
 
 @fn
@@ -103,13 +96,13 @@ def give(index: usize, child: Ptr[Child], slot: u64, row: Ptr[GrantRow]) -> Erro
         case GrantKind.NOTIFY | GrantKind.WAIT:
             return grant(child, slot, notifications[usize(row.of)], row.rights, 0)
         case GrantKind.CONSOLE:
-            return grant(child, slot, first(layout.CONSOLE), row.rights, 0)
+            return grant(child, slot, first_life(layout.CONSOLE), row.rights, 0)
         case GrantKind.CONSOLE_INTERRUPT:
-            return grant(child, slot, first(layout.CONSOLE_INTERRUPT), row.rights, 0)
+            return grant(child, slot, first_life(layout.CONSOLE_INTERRUPT), row.rights, 0)
         case GrantKind.MACHINE:
-            return grant(child, slot, first(layout.MACHINE), row.rights, 0)
+            return grant(child, slot, first_life(layout.MACHINE), row.rights, 0)
         case GrantKind.AUDIT:
-            return grant(child, slot, first(layout.AUDIT), row.rights, 0)
+            return grant(child, slot, first_life(layout.AUDIT), row.rights, 0)
 
 
 @fn
@@ -132,7 +125,9 @@ def give_all(index: usize, builder: Ptr[Builder], child: Ptr[Child]) -> Error:
 def map_console(builder: Ptr[Builder], child: Ptr[Child]) -> Error:
     """The console's registers where the console service expects them."""
     device: u64 = 0
-    error = calls.derive(first(layout.CONSOLE), 0, builder.next_slot, Rights.READ | Rights.WRITE, 0, 0, ptr(device))
+    error = calls.derive(
+        first_life(layout.CONSOLE), 0, builder.next_slot, Rights.READ | Rights.WRITE, 0, 0, ptr(device)
+    )
     if error == Error.NONE:
         builder.next_slot += 1
         error = loader.map_page(builder, child.space, device, CONSOLE_AT, Rights.READ | Rights.WRITE)
@@ -143,7 +138,7 @@ def map_console(builder: Ptr[Builder], child: Ptr[Child]) -> Error:
 def set_going(index: usize, child: Ptr[Child]) -> Error:
     """Configures and starts a service's threads."""
     error = calls.slice_configure(
-        child.slice, u64(SliceClass.INTERACTIVE), u64(SERVICES[index].level), QUANTUM, first(layout.SLICE)
+        child.slice, u64(SliceClass.INTERACTIVE), u64(SERVICES[index].level), QUANTUM, first_life(layout.SLICE)
     )
     # Who hears when it ends: S-ATLAS, of itself S-INIT.
     fault: u64 = 0
@@ -187,13 +182,15 @@ def start(index: usize) -> Error:
     """Starts a service, after ending what is left of it."""
     error = stop(index)
     entry = zero(archive.Entry)
-    archived = view(bytes_of(files, ARCHIVE_BYTES))
-    if error != Error.NONE or not find(archived, index, ptr(entry)):
+    archived = view(bytes_of(ARCHIVE_AT, archive.MOST_BYTES))
+    name = Name()
+    copy(name, SERVICES[index].name)
+    if error != Error.NONE or not archive.find(archived, ptr(name), ptr(entry)):
         return Error.OUT_OF_RANGE
     file = archived[usize(entry.offset) : usize(entry.offset + entry.bytes)]
     slot = FIRST_OBJECT + u64(index) * OBJECTS
     builder = Builder(
-        memory=running[index].memory, own_space=first(layout.SPACE), next_slot=slot, last_slot=slot + OBJECTS - 1
+        memory=running[index].memory, own_space=first_life(layout.SPACE), next_slot=slot, last_slot=slot + OBJECTS - 1
     )
     child = ptr(running[index].child)
     error = loader.load(ptr(builder), file, machine, u64(SERVICES[index].threads), child)
@@ -203,22 +200,6 @@ def start(index: usize) -> Error:
         error = set_going(index, child)
     running[index].up = error == Error.NONE
     return error
-
-
-@fn
-def find(archived: View[u8], index: usize, entry: Ptr[archive.Entry]) -> bool:
-    """The file of a service in the archive."""
-    for i in bounded(range(min(archive.word(archived, 0), archive.MOST_PROGRAMS)), archive.MOST_PROGRAMS):
-        at = 16 + i * archive.ENTRY_BYTES
-        same = True
-        for j in range(3):
-            if archive.word(archived, at + 8 * u64(j)) != SERVICES[index].name.words[j]:
-                same = False
-        if same:
-            entry.offset = archive.word(archived, at + 24)
-            entry.bytes = archive.word(archived, at + 32)
-            return True
-    return False
 
 
 @fn
@@ -275,25 +256,13 @@ def must(error: Error) -> None:
 
 
 @fn
-def largest_untyped() -> u64:
-    """The handle of the largest free memory."""
-    best: u64 = 0
-    best_bits: u64 = 0
-    for i in range(layout.LAST_UNTYPED + 1 - layout.FIRST_UNTYPED):
-        message = Message()
-        slot = u64(layout.FIRST_UNTYPED) + u64(i)
-        if calls.inspect(slot, ptr(message)) == Error.NONE and message.words[4] > best_bits:
-            best = message.words[7]
-            best_bits = message.words[4]
-    return best
-
-
-@fn
 def set_up() -> None:
     """Endpoints, notifications, memory for each service, the archive in sight."""
-    global own_endpoint, files, untyped
+    global own_endpoint
     untyped = largest_untyped()
-    builder = Builder(memory=untyped, own_space=first(layout.SPACE), next_slot=SCRATCH + 1, last_slot=FIRST_MEMORY - 1)
+    builder = Builder(
+        memory=untyped, own_space=first_life(layout.SPACE), next_slot=SCRATCH + 1, last_slot=FIRST_MEMORY - 1
+    )
     must(calls.retype(untyped, 0, OWN_ENDPOINT, Kind.ENDPOINT, 0, ptr(own_endpoint)))
     for i in range(SERVICE_COUNT):
         service = ptr(running[i])
@@ -303,13 +272,8 @@ def set_up() -> None:
     for i in range(NOTIFICATION_COUNT):
         slot = FIRST_NOTIFICATION + u64(i)
         must(calls.retype(untyped, 0, slot, Kind.NOTIFICATION, 0, ptr(notifications[i])))
-    must(loader.map_page(ptr(builder), first(layout.SPACE), first(layout.ARCHIVE), ARCHIVE_AT, Rights.READ))
-    files = ARCHIVE_AT
-    # The window's page tables, so that mapping there needs nothing any more.
-    frame: u64 = 0
-    must(loader.make(ptr(builder), Kind.FRAME, 12, ptr(frame)))
-    must(loader.map_page(ptr(builder), first(layout.SPACE), frame, loader.WINDOW, Rights.READ))
-    must(calls.unmap(frame))
+    must(loader.map_page(ptr(builder), first_life(layout.SPACE), first_life(layout.ARCHIVE), ARCHIVE_AT, Rights.READ))
+    must(loader.map_window(ptr(builder)))
 
 
 @fn

@@ -5,6 +5,7 @@ from kernel.abi import TICKS_PER_SECOND, AuditEvent, Error, Facts, Kind, ThreadS
 from kernel.lang import *
 from kernel.services.atlas.registry import EventType, Policy, State, Status
 from kernel.services.description import SERVICE_COUNT, SERVICES, SYSTEM
+from kernel.services.init.loader import TABLE_BITS
 from kernel.services.names import Name
 from kernel.services.protocol import INSPECT_MEMORY, INSPECT_TABLE, INSPECT_THREAD, AtlasCall, InitCall
 from kernel.user import calls
@@ -17,7 +18,7 @@ MACHINE = SYSTEM.handle("shell", "machine")
 AUDIT = SYSTEM.handle("shell", "audit")
 RECEIVED_SLOT = 32
 """Where capabilities to look at something arrive."""
-CHILD_SLOTS = 64
+CHILD_SLOTS = 1 << TABLE_BITS
 MOST_EVENTS = 64
 MOST_AUDIT = 24
 

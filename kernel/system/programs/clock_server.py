@@ -3,7 +3,8 @@
 from kernel.lang import *
 from kernel.system import bench
 
-ENDPOINT = 1 << 32 | 1  # the first life of slot 1
+ENDPOINT_SLOT = 1
+ENDPOINT = 1 << 32 | ENDPOINT_SLOT  # its first life
 
 
 @fn

@@ -1,25 +1,25 @@
-"""The first program: it has everything, and gives to each of the others what it needs."""
+"""The first program on the command line `user`: starts ipcbench's two sides, and nothing else."""
 
 from kernel import archive
-from kernel.abi import Error, Kind, SystemCall
+from kernel.abi import Error, Kind, Rights, SliceClass
 from kernel.arch.objects import bytes_of
 from kernel.lang import *
-from kernel.services.elf import MACHINES
-from kernel.system import bench, calls, console, layout, loader
-from kernel.system.calls import request, result
+from kernel.services.init import loader
+from kernel.services.init.loader import Builder, Child
+from kernel.services.init.memory import first_life, largest_untyped
+from kernel.services.names import Name, name_words
+from kernel.system import bench, console, layout
+from kernel.system.programs.clock_server import ENDPOINT_SLOT
+from kernel.user import calls
+from kernel.user.layout import ARCHIVE_AT, STACK_TOP
 
-ARCHIVE_ADDRESS = 0x3000_0000
 FIRST_SLOT = 64
-MACHINE = by_arch(riscv64=MACHINES["riscv64"], x86_64=MACHINES["x86_64"], aarch64=MACHINES["aarch64"], host=0)
+LEVEL = 8  # of the interactive class
+QUANTUM = 100_000  # ticks
+SERVER = constant(Name, {"words": list(name_words("clock_server"))})
 
-builder = variable(loader.Builder)
+builder = variable(Builder)
 client = variable(bench.Client)
-
-
-@fn
-def first_life(slot: u64) -> u64:
-    """The first life of a slot."""
-    return u64(1) << 32 | slot
 
 
 @fn
@@ -36,71 +36,50 @@ def check(error: Error, what: Str) -> bool:
 
 
 @fn
-def largest_memory() -> u64:
-    """The handle of the largest untyped."""
-    best: u64 = 0
-    bits: u64 = 0
-    for slot in range(layout.FIRST_UNTYPED, layout.LAST_UNTYPED + 1):
-        if request(SystemCall.INSPECT, u64(slot), 0, 0, 0, 0) == Error.NONE:
-            if result(0) == u64(Kind.UNTYPED) and result(4) > bits:
-                bits = result(4)
-                best = result(7)
-    return best
-
-
-@fn
-def map_archive() -> Error:
-    """The image's programs."""
-    for _ in range(4):
-        error = request(SystemCall.MAP, first_life(layout.ARCHIVE), builder.space, ARCHIVE_ADDRESS, 1, 0)
-        if error != Error.NO_PAGE_TABLE:
-            return error
-        table: u64 = 0
-        error = loader.make(ptr(builder), Kind.PAGE_TABLE, 0, ptr(table))
-        if error == Error.NONE:
-            error = request(SystemCall.MAP_TABLE, table, builder.space, ARCHIVE_ADDRESS, 0, 0)
-        if error != Error.NONE:
-            return error
-    return Error.NO_PAGE_TABLE
-
-
-@fn
-def start_clock_server(child: Ptr[loader.Child], endpoint: u64) -> Error:
+def start_clock_server(child: Ptr[Child], endpoint: u64, machine: u16) -> Error:
     """Loads ipcbench's other side, gives it the endpoint to receive on, and starts it."""
     entry = zero(archive.Entry)
-    whole = view(bytes_of(ARCHIVE_ADDRESS, archive.MOST_BYTES))
-    if not archive.find(whole, "clock_server", ptr(entry)):
+    name = Name()
+    copy(name, SERVER)
+    whole = view(bytes_of(ARCHIVE_AT, archive.MOST_BYTES))
+    if not archive.find(whole, ptr(name), ptr(entry)):
         return Error.OUT_OF_RANGE
     file = whole[usize(entry.offset) : usize(entry.offset + entry.bytes)]
-    error = loader.load(ptr(builder), file, MACHINE, child)
-    if error != Error.NONE:
-        return error
-    error = request(SystemCall.SLICE_CONFIGURE, child.slice, 1, 8, 100_000, first_life(layout.SLICE))
+    error = loader.load(ptr(builder), file, machine, 1, child)
     if error == Error.NONE:
-        error = calls.derive(endpoint, child.table, 1, 1, 0)
+        authority = first_life(layout.SLICE)
+        error = calls.slice_configure(child.slice, u64(SliceClass.INTERACTIVE), LEVEL, QUANTUM, authority)
+    made: u64 = 0
     if error == Error.NONE:
-        error = request(SystemCall.THREAD_CONFIGURE, child.thread, child.table, child.space, 0, child.slice)
+        error = calls.derive(endpoint, child.table, ENDPOINT_SLOT, Rights.READ, 0, 0, ptr(made))
     if error == Error.NONE:
-        error = request(SystemCall.THREAD_START, child.thread, child.entry, layout.STACK_TOP, 0, 0)
+        error = calls.thread_configure(child.threads[0], child.table, child.space, 0, child.slice)
+    if error == Error.NONE:
+        error = calls.thread_start(child.threads[0], child.entry, STACK_TOP, 0)
     return error
 
 
 @fn
-def run() -> None:
+def run(machine: u16) -> None:
     """What init does."""
-    builder.space = first_life(layout.SPACE)
+    builder.own_space = first_life(layout.SPACE)
     builder.next_slot = FIRST_SLOT
-    builder.memory = largest_memory()
+    builder.last_slot = (1 << layout.TABLE_BITS) - 1
+    builder.memory = largest_untyped()
     if console.open(ptr(builder), first_life(layout.CONSOLE)) != Error.NONE:
         return
     console.put("init: running in user mode\n")
-    if not check(map_archive(), "mapping the archive"):
+    mapped = loader.map_page(ptr(builder), builder.own_space, first_life(layout.ARCHIVE), ARCHIVE_AT, Rights.READ)
+    if not check(mapped, "mapping the archive"):
+        return
+    mapped = loader.map_window(ptr(builder))
+    if not check(mapped, "mapping the loader's window"):
         return
     endpoint: u64 = 0
     if not check(loader.make(ptr(builder), Kind.ENDPOINT, 0, ptr(endpoint)), "an endpoint"):
         return
-    child = loader.Child(table=0, space=0, thread=0, slice=0, entry=0)
-    if not check(start_clock_server(ptr(child), endpoint), "starting clock_server"):
+    child = Child()
+    if not check(start_clock_server(ptr(child), endpoint, machine), "starting clock_server"):
         return
     client.endpoint = endpoint
     bench.run(ptr(client))
@@ -108,7 +87,6 @@ def run() -> None:
 
 @fn
 def main(argument: u64) -> u64:
-    """Where the kernel enters."""
-    _ = argument
-    run()
+    """Where the kernel enters; the argument is ELF's number of the architecture."""
+    run(trunc(argument, u16))
     return 0

@@ -1,0 +1,27 @@
+"""What a first program finds in its table: slots by kernel/system/layout, and the largest free memory."""
+
+from kernel.abi import Error, Kind
+from kernel.lang import *
+from kernel.system import layout
+from kernel.user import calls
+from kernel.user.message import Message
+
+
+@fn
+def first_life(slot: u64) -> u64:
+    """The handle of a slot that the kernel filled."""
+    return 1 << 32 | slot
+
+
+@fn
+def largest_untyped() -> u64:
+    """The handle of the largest free memory."""
+    best: u64 = 0
+    best_bits: u64 = 0
+    for slot in range(layout.FIRST_UNTYPED, layout.LAST_UNTYPED + 1):
+        message = Message()
+        if calls.inspect(u64(slot), ptr(message)) == Error.NONE:
+            if message.words[0] == u64(Kind.UNTYPED) and message.words[4] > best_bits:
+                best = message.words[7]
+                best_bits = message.words[4]
+    return best
