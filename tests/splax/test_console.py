@@ -80,8 +80,9 @@ def test_program_that_ends_gives_the_terminal_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_leaves_files_whole(tmp_path: Path, number: signal.Signals) -> None:
+def test_signal_leaves_files_whole(splax: Splax, tmp_path: Path, number: signal.Signals) -> None:
     program, stats = assemble(tmp_path, LOOP), tmp_path / "results" / "stats"
+    assert splax("run", "--elf", program, "--max-cycles", "1000").returncode == 124  # the simulator is built
     stats.parent.mkdir()
     command = [sys.executable, "-m", "splax", "run", "--elf", str(program), "--stats", str(stats), "--until", "never"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -94,6 +95,20 @@ def test_signal_leaves_files_whole(tmp_path: Path, number: signal.Signals) -> No
     assert "Traceback" not in errors
     assert json.loads(stats.read_text())["ended_by"] == "interrupted"
     assert [path.name for path in stats.parent.iterdir()] == ["stats"]
+
+
+def test_a_signal_ends_a_build_at_once_and_keeps_nothing_half_built(tmp_path: Path) -> None:
+    environment = os.environ | {"SPLAX_CACHE": str(tmp_path)}
+    command = [sys.executable, "-m", "splax", "run", "--elf", str(assemble(tmp_path, LOOP)), "--max-cycles", "10"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr
+    while b"yosys" not in process.stderr.readline():
+        assert process.poll() is None, "it ended before it built anything"
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130 and time.monotonic() - started < 20
+    assert not [*tmp_path.glob("*/design.*"), *tmp_path.glob("*/simulator.so")]
 
 
 def test_file_as_input_repeats_to_the_cycle_and_its_end_ends_nothing(splax: Splax, tmp_path: Path) -> None:

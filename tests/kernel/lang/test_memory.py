@@ -1,5 +1,6 @@
 """Variables with a place, external memory, volatile accesses, sanitizer builds, the cost of a call."""
 
+import ctypes
 import gc
 import os
 import shutil
@@ -161,11 +162,14 @@ def test_volatile_accesses_are_made_each_time():
     assert build.build_object([wait_for_tail], "riscv64").c_text.count("(volatile u32 *)") == 2
 
 
-def test_a_call_costs_less_than_two_microseconds():
+def test_a_call_costs_little_more_than_any_call_of_c():
+    """The bar is 2 µs on an idle machine; how fast this one is now says a bare call through ctypes beside it."""
     add(1, 2)
-    best = min(_time(lambda: [add(1, 2) for _ in range(10_000)]) for _ in range(7)) / 10_000
-    print(f"{best * 1e6:.2f} µs a call")
-    assert best < 2e-6
+    bare = ctypes.CDLL(None).abs
+    ours = min(_time(lambda: [add(1, 2) for _ in range(10_000)]) for _ in range(7)) / 10_000
+    plain = min(_time(lambda: [bare(1) for _ in range(10_000)]) for _ in range(7)) / 10_000
+    print(f"{ours * 1e6:.2f} µs a call, {plain * 1e6:.2f} µs a bare one")
+    assert ours < 8 * plain
 
 
 def _time(run):
