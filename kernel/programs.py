@@ -7,8 +7,8 @@ from kernel import archive
 from kernel.user.program import build_program
 
 PROGRAMS = {
-    "init": "kernel.system.programs.init",
-    "clock_server": "kernel.system.programs.clock_server",
+    "init": "kernel.ipcbench.client",
+    "clock_server": "kernel.ipcbench.server",
     "s-init": "kernel.services.init.main",
     "atlas": "kernel.services.atlas.server",
     "console": "kernel.services.console",

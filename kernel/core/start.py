@@ -1,6 +1,6 @@
 """From the facts of the boot to the first program: memory and devices become capabilities, and all are the program's.
 
-The table that it starts with is described in kernel/system/layout.py.
+The table that it starts with is described in kernel/system/first_table.py.
 """
 
 from kernel import archive
@@ -14,10 +14,10 @@ from kernel.core.state import kernel
 from kernel.lang import *
 from kernel.linked import user_archive, user_archive_end
 from kernel.services.names import Name, name_words
-from kernel.system import layout
+from kernel.user import first_table
 from kernel.user.layout import STACK_TOP
 
-UNTYPED_LIMIT = layout.LAST_UNTYPED + 1 - layout.FIRST_UNTYPED
+UNTYPED_LIMIT = first_table.LAST_UNTYPED + 1 - first_table.FIRST_UNTYPED
 SMALLEST = 16  # log2 of the smallest untyped that is worth a slot
 
 untyped_count = variable(u64, 0)
@@ -38,7 +38,7 @@ def add_memory(info: Ptr[BootInfo]) -> None:
                 bits = min(ctz(start), 63 - clz(end - start))
                 bits = min(bits, 37)
                 if bits >= SMALLEST:
-                    index = layout.FIRST_UNTYPED + untyped_count
+                    index = first_table.FIRST_UNTYPED + untyped_count
                     _ = boot.add(index, Kind.UNTYPED, machine.virtual(start), trunc(bits, u8), 31)
                     untyped_count += 1
                 start += u64(1) << bits
@@ -47,9 +47,9 @@ def add_memory(info: Ptr[BootInfo]) -> None:
 @fn
 def largest() -> u64:
     """The handle of the largest untyped."""
-    best: u64 = layout.FIRST_UNTYPED
+    best: u64 = first_table.FIRST_UNTYPED
     for i in bounded(range(1, untyped_count), UNTYPED_LIMIT):
-        index = layout.FIRST_UNTYPED + i
+        index = first_table.FIRST_UNTYPED + i
         table = ptr(boot.boot_table.table)
         if table_slot(table, index).size > table_slot(table, best).size:
             best = index
@@ -91,19 +91,19 @@ def first_program(info: Ptr[BootInfo]) -> None:
     assert untyped_count > 0, "no memory is left for programs"
     if info.console == ConsoleKind.NS16550 or info.console == ConsoleKind.PL011:
         base = machine.virtual(info.console_base // PAGE * PAGE)
-        _ = boot.add(layout.CONSOLE, Kind.DEVICE, base, 12, 27)
-        _ = boot.add(layout.CONSOLE_INTERRUPT, Kind.INTERRUPT, usize(info.console_interrupt), 0, 27)
-    _ = boot.add(layout.MACHINE, Kind.MACHINE, 0, 0, 31)
-    _ = boot.add(layout.AUDIT, Kind.AUDIT, 0, 0, 31)
+        _ = boot.add(first_table.CONSOLE, Kind.DEVICE, base, 12, 27)
+        _ = boot.add(first_table.CONSOLE_INTERRUPT, Kind.INTERRUPT, usize(info.console_interrupt), 0, 27)
+    _ = boot.add(first_table.MACHINE, Kind.MACHINE, 0, 0, 31)
+    _ = boot.add(first_table.AUDIT, Kind.AUDIT, 0, 0, 31)
     programs = address_of(ptr(user_archive))
     size = u64(address_of(ptr(user_archive_end)) - programs)
-    _ = boot.add(layout.ARCHIVE, Kind.DEVICE, programs, trunc(ctz(size), u8), 25)
+    _ = boot.add(first_table.ARCHIVE, Kind.DEVICE, programs, trunc(ctz(size), u8), 25)
     memory = largest()
-    table = make(memory, layout.TABLE, Kind.TABLE, layout.TABLE_BITS)
-    space = make(memory, layout.SPACE, Kind.SPACE, 0)
-    thread = make(memory, layout.THREAD, Kind.THREAD, 0)
-    slice = make(memory, layout.SLICE, Kind.SLICE, 0)
-    slice_object = slice_at(table_slot(ptr(boot.boot_table.table), layout.SLICE).object)
+    table = make(memory, first_table.TABLE, Kind.TABLE, first_table.TABLE_BITS)
+    space = make(memory, first_table.SPACE, Kind.SPACE, 0)
+    thread = make(memory, first_table.THREAD, Kind.THREAD, 0)
+    slice = make(memory, first_table.SLICE, Kind.SLICE, 0)
+    slice_object = slice_at(table_slot(ptr(boot.boot_table.table), first_table.SLICE).object)
     slice_object.level = 63
     entry = zero(Entry)
     files = view(bytes_of(programs, exact(size, usize)))
@@ -121,9 +121,9 @@ def first_program(info: Ptr[BootInfo]) -> None:
 @fn
 def hand_over(table: u64) -> None:
     """Moves everything that the layout names into the first program's table, its own table last."""
-    for i in range(layout.LAST + 1):
-        index = u64(layout.LAST - i)
-        if index != layout.TABLE:
+    for i in range(first_table.LAST + 1):
+        index = u64(first_table.LAST - i)
+        if index != first_table.TABLE:
             if table_slot(ptr(boot.boot_table.table), index).kind != Kind.EMPTY:
                 must(boot.request(SystemCall.MOVE, boot.handle_at(index), table, index, 0, 0))
-    must(boot.request(SystemCall.DERIVE, table, table, layout.TABLE, 31, 0))
+    must(boot.request(SystemCall.DERIVE, table, table, first_table.TABLE, 31, 0))

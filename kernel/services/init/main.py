@@ -37,8 +37,7 @@ from kernel.services.protocol import (
     UNKNOWN,
     InitCall,
 )
-from kernel.system import layout
-from kernel.user import calls
+from kernel.user import calls, first_table
 from kernel.user.layout import ARCHIVE_AT, CONSOLE_AT, SECOND_STACK_TOP, STACK_TOP
 from kernel.user.message import Message
 
@@ -55,7 +54,7 @@ FIRST_MEMORY = 112
 FIRST_OBJECT = 128
 OBJECTS = 64
 """Slots for each service's objects."""
-assert FIRST_OBJECT + OBJECTS * SERVICE_COUNT <= 1 << layout.TABLE_BITS
+assert FIRST_OBJECT + OBJECTS * SERVICE_COUNT <= 1 << first_table.TABLE_BITS
 
 
 @struct
@@ -96,13 +95,13 @@ def give(index: usize, child: Ptr[Child], slot: u64, row: Ptr[GrantRow]) -> Erro
         case GrantKind.NOTIFY | GrantKind.WAIT:
             return grant(child, slot, notifications[usize(row.of)], row.rights, 0)
         case GrantKind.CONSOLE:
-            return grant(child, slot, first_life(layout.CONSOLE), row.rights, 0)
+            return grant(child, slot, first_life(first_table.CONSOLE), row.rights, 0)
         case GrantKind.CONSOLE_INTERRUPT:
-            return grant(child, slot, first_life(layout.CONSOLE_INTERRUPT), row.rights, 0)
+            return grant(child, slot, first_life(first_table.CONSOLE_INTERRUPT), row.rights, 0)
         case GrantKind.MACHINE:
-            return grant(child, slot, first_life(layout.MACHINE), row.rights, 0)
+            return grant(child, slot, first_life(first_table.MACHINE), row.rights, 0)
         case GrantKind.AUDIT:
-            return grant(child, slot, first_life(layout.AUDIT), row.rights, 0)
+            return grant(child, slot, first_life(first_table.AUDIT), row.rights, 0)
 
 
 @fn
@@ -126,7 +125,7 @@ def map_console(builder: Ptr[Builder], child: Ptr[Child]) -> Error:
     """The console's registers where the console service expects them."""
     device: u64 = 0
     error = calls.derive(
-        first_life(layout.CONSOLE), 0, builder.next_slot, Rights.READ | Rights.WRITE, 0, 0, ptr(device)
+        first_life(first_table.CONSOLE), 0, builder.next_slot, Rights.READ | Rights.WRITE, 0, 0, ptr(device)
     )
     if error == Error.NONE:
         builder.next_slot += 1
@@ -138,7 +137,7 @@ def map_console(builder: Ptr[Builder], child: Ptr[Child]) -> Error:
 def set_going(index: usize, child: Ptr[Child]) -> Error:
     """Configures and starts a service's threads."""
     error = calls.slice_configure(
-        child.slice, u64(SliceClass.INTERACTIVE), u64(SERVICES[index].level), QUANTUM, first_life(layout.SLICE)
+        child.slice, u64(SliceClass.INTERACTIVE), u64(SERVICES[index].level), QUANTUM, first_life(first_table.SLICE)
     )
     # Who hears when it ends: S-ATLAS, of itself S-INIT.
     fault: u64 = 0
@@ -190,7 +189,10 @@ def start(index: usize) -> Error:
     file = archived[usize(entry.offset) : usize(entry.offset + entry.bytes)]
     slot = FIRST_OBJECT + u64(index) * OBJECTS
     builder = Builder(
-        memory=running[index].memory, own_space=first_life(layout.SPACE), next_slot=slot, last_slot=slot + OBJECTS - 1
+        memory=running[index].memory,
+        own_space=first_life(first_table.SPACE),
+        next_slot=slot,
+        last_slot=slot + OBJECTS - 1,
     )
     child = ptr(running[index].child)
     error = loader.load(ptr(builder), file, machine, u64(SERVICES[index].threads), child)
@@ -261,7 +263,7 @@ def set_up() -> None:
     global own_endpoint
     untyped = largest_untyped()
     builder = Builder(
-        memory=untyped, own_space=first_life(layout.SPACE), next_slot=SCRATCH + 1, last_slot=FIRST_MEMORY - 1
+        memory=untyped, own_space=first_life(first_table.SPACE), next_slot=SCRATCH + 1, last_slot=FIRST_MEMORY - 1
     )
     must(calls.retype(untyped, 0, OWN_ENDPOINT, Kind.ENDPOINT, 0, ptr(own_endpoint)))
     for i in range(SERVICE_COUNT):
@@ -272,7 +274,11 @@ def set_up() -> None:
     for i in range(NOTIFICATION_COUNT):
         slot = FIRST_NOTIFICATION + u64(i)
         must(calls.retype(untyped, 0, slot, Kind.NOTIFICATION, 0, ptr(notifications[i])))
-    must(loader.map_page(ptr(builder), first_life(layout.SPACE), first_life(layout.ARCHIVE), ARCHIVE_AT, Rights.READ))
+    must(
+        loader.map_page(
+            ptr(builder), first_life(first_table.SPACE), first_life(first_table.ARCHIVE), ARCHIVE_AT, Rights.READ
+        )
+    )
     must(loader.map_window(ptr(builder)))
 
 

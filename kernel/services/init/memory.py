@@ -1,9 +1,8 @@
-"""What a first program finds in its table: slots by kernel/system/layout, and the largest free memory."""
+"""What a first program finds in its table: slots by kernel/user/first_table, and the largest free memory."""
 
 from kernel.abi import Error, Kind
 from kernel.lang import *
-from kernel.system import layout
-from kernel.user import calls
+from kernel.user import calls, first_table
 from kernel.user.message import Message
 
 
@@ -18,7 +17,7 @@ def largest_untyped() -> u64:
     """The handle of the largest free memory."""
     best: u64 = 0
     best_bits: u64 = 0
-    for slot in range(layout.FIRST_UNTYPED, layout.LAST_UNTYPED + 1):
+    for slot in range(first_table.FIRST_UNTYPED, first_table.LAST_UNTYPED + 1):
         message = Message()
         if calls.inspect(u64(slot), ptr(message)) == Error.NONE:
             if message.words[0] == u64(Kind.UNTYPED) and message.words[4] > best_bits:

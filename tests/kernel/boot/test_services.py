@@ -107,7 +107,7 @@ def test_lines_are_edited_and_remembered(shell):
     shell.expect(PROMPT)
 
 
-def test_denials_are_audited(shell):
+def test_what_the_shell_asked_for_is_audited(shell):
     ask(shell, "caps")
     assert re.search(r"granted|deleted|derived", ask(shell, "audit"))
 

@@ -3,14 +3,14 @@
 from kernel import archive
 from kernel.abi import Error, Kind, Rights, SliceClass
 from kernel.arch.objects import bytes_of
+from kernel.ipcbench import console, measure
+from kernel.ipcbench.server import ENDPOINT_SLOT
 from kernel.lang import *
 from kernel.services.init import loader
 from kernel.services.init.loader import Builder, Child
 from kernel.services.init.memory import first_life, largest_untyped
 from kernel.services.names import Name, name_words
-from kernel.system import bench, console, layout
-from kernel.system.programs.clock_server import ENDPOINT_SLOT
-from kernel.user import calls
+from kernel.user import calls, first_table
 from kernel.user.layout import ARCHIVE_AT, STACK_TOP
 
 FIRST_SLOT = 64
@@ -19,7 +19,7 @@ QUANTUM = 100_000  # ticks
 SERVER = constant(Name, {"words": list(name_words("clock_server"))})
 
 builder = variable(Builder)
-client = variable(bench.Client)
+client = variable(measure.Client)
 
 
 @fn
@@ -47,7 +47,7 @@ def start_clock_server(child: Ptr[Child], endpoint: u64, machine: u16) -> Error:
     file = whole[usize(entry.offset) : usize(entry.offset + entry.bytes)]
     error = loader.load(ptr(builder), file, machine, 1, child)
     if error == Error.NONE:
-        authority = first_life(layout.SLICE)
+        authority = first_life(first_table.SLICE)
         error = calls.slice_configure(child.slice, u64(SliceClass.INTERACTIVE), LEVEL, QUANTUM, authority)
     made: u64 = 0
     if error == Error.NONE:
@@ -62,14 +62,14 @@ def start_clock_server(child: Ptr[Child], endpoint: u64, machine: u16) -> Error:
 @fn
 def run(machine: u16) -> None:
     """What init does."""
-    builder.own_space = first_life(layout.SPACE)
+    builder.own_space = first_life(first_table.SPACE)
     builder.next_slot = FIRST_SLOT
-    builder.last_slot = (1 << layout.TABLE_BITS) - 1
+    builder.last_slot = (1 << first_table.TABLE_BITS) - 1
     builder.memory = largest_untyped()
-    if console.open(ptr(builder), first_life(layout.CONSOLE)) != Error.NONE:
+    if console.open(ptr(builder), first_life(first_table.CONSOLE)) != Error.NONE:
         return
     console.put("init: running in user mode\n")
-    mapped = loader.map_page(ptr(builder), builder.own_space, first_life(layout.ARCHIVE), ARCHIVE_AT, Rights.READ)
+    mapped = loader.map_page(ptr(builder), builder.own_space, first_life(first_table.ARCHIVE), ARCHIVE_AT, Rights.READ)
     if not check(mapped, "mapping the archive"):
         return
     mapped = loader.map_window(ptr(builder))
@@ -82,7 +82,7 @@ def run(machine: u16) -> None:
     if not check(start_clock_server(ptr(child), endpoint, machine), "starting clock_server"):
         return
     client.endpoint = endpoint
-    bench.run(ptr(client))
+    measure.run(ptr(client))
 
 
 @fn

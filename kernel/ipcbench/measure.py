@@ -4,8 +4,8 @@ from kernel.abi import NEVER_TIMES_OUT, TICKS_PER_SECOND, Error, SystemCall
 from kernel.arch.aarch64 import user_calls as aarch64
 from kernel.arch.riscv64 import user_calls
 from kernel.arch.x86_64 import user_calls as x86_64
+from kernel.ipcbench import console
 from kernel.lang import *
-from kernel.system import console
 from kernel.user import calls as user
 from kernel.user.message import Message, Moments
 

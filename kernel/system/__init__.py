@@ -1,1 +1,0 @@
-"""User space: what the first program finds, the library that programs are written with, and the programs."""
