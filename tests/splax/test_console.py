@@ -10,6 +10,7 @@ import sys
 import termios
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,13 +80,26 @@ def test_program_that_ends_gives_the_terminal_back(tmp_path: Path) -> None:
     assert terminal.end() == 0
 
 
+def interruptible(command: list[str], **options: Any) -> "subprocess.Popen[str]":
+    """Starts a program that SIGINT reaches, also where these tests run in the background and ignore it."""
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **options,
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_leaves_files_whole(splax: Splax, tmp_path: Path, number: signal.Signals) -> None:
     program, stats = assemble(tmp_path, LOOP), tmp_path / "results" / "stats"
     assert splax("run", "--elf", program, "--max-cycles", "1000").returncode == 124  # the simulator is built
     stats.parent.mkdir()
     command = [sys.executable, "-m", "splax", "run", "--elf", str(program), "--stats", str(stats), "--until", "never"]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = interruptible(command)
     time.sleep(5)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
@@ -100,9 +114,9 @@ def test_signal_leaves_files_whole(splax: Splax, tmp_path: Path, number: signal.
 def test_a_signal_ends_a_build_at_once_and_keeps_nothing_half_built(tmp_path: Path) -> None:
     environment = os.environ | {"SPLAX_CACHE": str(tmp_path)}
     command = [sys.executable, "-m", "splax", "run", "--elf", str(assemble(tmp_path, LOOP)), "--max-cycles", "10"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = interruptible(command, env=environment)
     assert process.stderr
-    while b"yosys" not in process.stderr.readline():
+    while "yosys" not in process.stderr.readline():
         assert process.poll() is None, "it ended before it built anything"
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
