@@ -22,6 +22,7 @@ from tests.rtl.cpu_riscv64.vectors import evaluate
 
 ENCODINGS = [value for value in range(1 << 16) if value & 3 != 3]
 CODE, DATA = 0x10_0000, 0x1000_0000
+REACH = 0x1000  # more than C.J jumps back
 X = [getattr(riscv_const, f"UC_RISCV_REG_X{n}") for n in range(32)]
 PC = riscv_const.UC_RISCV_REG_PC
 ILLEGAL = 2
@@ -79,7 +80,7 @@ class _Machine:
 
     def __init__(self) -> None:
         self.uc = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
-        self.uc.mem_map(CODE, 0x10_0000)
+        self.uc.mem_map(CODE - REACH, 0x10_0000 + REACH)  # Unicorn also fetches where a taken branch leads
         self.uc.mem_map(DATA, 0x1_0000)
         self.exceptions: list[int] = []
         self.uc.hook_add(unicorn.UC_HOOK_INTR, self._interrupt)
