@@ -227,13 +227,17 @@ def atomics(c: Context) -> list[Piece]:
 
 
 def reserved(c: Context) -> list[Piece]:
-    """A load-reserved, store-conditional loop as the forward-progress rules want it, then one that must fail."""
+    """A load-reserved, store-conditional loop as the forward-progress rules want it, then one that must fail.
+
+    The result starts as 1: where the store-conditional traps on the reference, an interrupt may have made it fail on
+    the device before it trapped there too.
+    """
     rng, base, value, result = c.rng, c.rng.choice(POINTERS), *c.rng.sample(GENERAL, 2)
     source = rng.choice([r for r in GENERAL if r != result])
     where, _ = pointer(c, atomic=True)
     double, order = rng.random() < 0.5, rng.getrandbits(2)
     again = c.label("again")
-    out: list[Piece] = [*e.li(base, where + (8 if rng.random() < 0.3 else 0)), Label(again)]
+    out: list[Piece] = [*e.li(base, where + (8 if rng.random() < 0.3 else 0)), *e.li(result, 1), Label(again)]
     out.append(e.lr(double, value, base, order & 2))
     for _ in range(rng.randrange(3)):
         out.append(rng.choice((e.NOP, e.register("add", value, value, value))))
