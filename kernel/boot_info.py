@@ -13,6 +13,7 @@ TEXT_BYTES = 256
 PAGE = 4096
 LOW_MEMORY = 1 << 20  # below it PCs keep what only their firmware understands
 MOST = (1 << 64) - PAGE
+BLANK = 32
 
 
 @enum(u8)
@@ -258,11 +259,16 @@ def count_memory(info: Ptr[BootInfo], kind: RegionKind) -> u64:
 
 
 @fn
-def starts_with(text: View[u8], word: Str) -> bool:
-    """Whether a text begins so."""
-    if len(text) < len(word):
-        return False
-    for i in bounded(range(len(word)), 16):
-        if text[i] != word[i]:
-            return False
-    return True
+def has_word(text: View[u8], word: Str) -> bool:
+    """Whether a command line has this word, between blanks."""
+    at: usize = 0
+    for i in bounded(range(len(text)), TEXT_BYTES):
+        if text[i] == BLANK:
+            at = 0
+        elif at < len(word) and text[i] == word[at]:
+            at += 1
+            if at == len(word) and (i + 1 == len(text) or text[i + 1] == BLANK):
+                return True
+        else:
+            at = len(word)  # another word: on to the next blank
+    return False

@@ -4,7 +4,7 @@ from typing import Never
 
 from kernel import clock, monitor
 from kernel.banner import banner
-from kernel.boot_info import BootInfo, starts_with, text_view
+from kernel.boot_info import BootInfo, has_word, text_view
 from kernel.lang import *
 from kernel.lang.declare import Later
 
@@ -24,17 +24,14 @@ start_users = by_arch(
 
 
 @fn
-def wants_users(info: Ptr[BootInfo]) -> bool:
-    """Whether the command line says `user` (init and ipcbench) or `services` (S-INIT and all that it starts)."""
-    text = text_view(ptr(info.command_line))
-    return starts_with(text, "user") or starts_with(text, "services")
-
-
-@fn
 def kernel_main(info: Ptr[BootInfo]) -> Never:
-    """The kernel: paging, console, interrupts and timer are set up, interrupts are off."""
+    """The kernel: paging, console, interrupts and timer are set up, interrupts are off.
+
+    Without a command line it runs the services. The word `monitor` asks for the kernel's own monitor instead, and
+    `user` for init and ipcbench.
+    """
     banner(info)
     clock.start(info.timer_hz)
-    if wants_users(info):
-        start_users(info)
-    monitor.run(info)
+    if has_word(text_view(ptr(info.command_line)), "monitor"):
+        monitor.run(info)
+    start_users(info)

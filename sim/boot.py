@@ -103,7 +103,7 @@ def default_firmware() -> Path:
 
 
 def default_kernel() -> Path:
-    """Debian's U-Boot, until there is a kernel of our own."""
+    """Debian's U-Boot: the kernel nobody here wrote that is measured and compared with."""
     return find_image(U_BOOT, "U-Boot", "u-boot-qemu")
 
 

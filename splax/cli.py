@@ -21,11 +21,17 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 CLOCK = RunOptions.__dataclass_fields__["clock"].default
 
 BiosOption = Annotated[
-    str, typer.Option(help="Firmware: a file, `default` (Debian's OpenSBI), `splax` (ours) or `none`.")
+    str,
+    typer.Option(
+        help="Firmware: a file, `splax` (ours), `opensbi` (Debian's), `none`, or `default`: ours for our kernel, "
+        "OpenSBI for another. Other machines: a file, `uefi`, x86_64 `grub`."
+    ),
 ]
-KernelOption = Annotated[Path | None, typer.Option(help="Kernel: ELF, uImage or raw image.")]
+KernelOption = Annotated[Path | None, typer.Option(help="Kernel: ELF, uImage or raw image. Default: ours.")]
 InitrdOption = Annotated[Path | None, typer.Option(help="Initial RAM disk.")]
-AppendOption = Annotated[str, typer.Option(help="Kernel command line.")]
+AppendOption = Annotated[
+    str, typer.Option(help="Kernel command line; ours heeds `monitor`: a prompt of its own, without programs.")
+]
 ElfOption = Annotated[Path | None, typer.Option(help="Bare-metal ELF64, started in M-mode at its entry.")]
 RamOption = Annotated[str, typer.Option(help="RAM: MiB, or with K, M, G.")]
 MaxCyclesOption = Annotated[int | None, typer.Option(help="Stop after so many cycles, status 124.")]
@@ -68,10 +74,6 @@ def _options(
     gdb: GdbOption = None,
 ) -> RunOptions:
     values: Any = dict(locals(), ram=parse_size(ram))
-    if bios == "splax":
-        from firmware.image import build_firmware
-
-        values["bios"] = str(build_firmware().image)
     return RunOptions(**values)
 
 

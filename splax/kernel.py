@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from kernel import image, iso
+from sim import boot
 from sim.errors import BuildError, InputError
 
-DEFAULT_APPEND = "services"
-"""The kernel's command line when nothing is named: S-INIT and all that it starts."""
+from .options import RunOptions
 
 
 def check_arch(arch: str) -> None:
@@ -50,3 +50,15 @@ def default_kernel(arch: str) -> Path:
         return image.build(arch).path
     except image.ImageError as error:
         raise BuildError(str(error)) from error
+
+
+def images(options: RunOptions) -> tuple[str, Path | None]:
+    """Firmware and kernel of a run on our machine or its twin. Where no kernel is named it is ours, on our firmware or
+    OpenSBI; a firmware file, or none, is run with the kernel that is named or without one."""
+    names = ("default", "splax", "opensbi")
+    kernel = options.kernel or (default_kernel("riscv64") if options.bios in names else None)
+    if options.bios == "splax" or (options.bios == "default" and not options.kernel):
+        from firmware.image import build_firmware
+
+        return str(build_firmware().image), kernel
+    return str(boot.default_firmware()) if options.bios in names else options.bios, kernel

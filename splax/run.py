@@ -4,10 +4,9 @@ import json
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-from sim import boot, gdb_server, limits
+from sim import gdb_server, limits
 from sim.build import versions
 from sim.errors import InputError
 from sim.machine import Checkpoint, Machine, Outcome, Reason, with_rvfi
@@ -15,7 +14,7 @@ from sim.output import finished_file, write_finished
 from sim.terminal import Left, Terminal
 from sim.trace import InstructionTrace
 
-from .kernel import DEFAULT_APPEND, default_kernel
+from .kernel import images
 from .options import RunOptions, soc_config
 from .progress import Progress
 
@@ -50,14 +49,9 @@ def check_writable(options: RunOptions) -> None:
 def _load(machine: Machine, options: RunOptions) -> None:
     if options.elf:
         machine.load_elf(options.elf)
-    elif options.kernel or options.bios != "default" or options.initrd or options.append:
-        machine.load_virt(bios=options.bios, kernel=options.kernel, initrd=options.initrd, append=options.append)
     else:
-        from firmware.image import build_firmware
-
-        # Nothing was named: the whole of ours, firmware, kernel and services.
-        bios = str(build_firmware().image)
-        machine.load_virt(bios=bios, kernel=default_kernel("riscv64"), append=DEFAULT_APPEND)
+        bios, kernel = images(options)
+        machine.load_virt(bios=bios, kernel=kernel, initrd=options.initrd, append=options.append)
     if options.signature:
         for name in ("begin_signature", "end_signature"):
             machine.address(name)
@@ -184,8 +178,3 @@ def signature(machine: Machine) -> str:
 def hex_words(data: bytes) -> str:
     """32-bit little-endian words in hexadecimal, one a line."""
     return "".join(f"{int.from_bytes(data[n : n + 4], 'little'):08x}\n" for n in range(0, len(data), 4))
-
-
-def default_images() -> dict[str, Path]:
-    """What `splax run` boots when nothing is named."""
-    return {"bios": boot.default_firmware(), "kernel": boot.default_kernel()}

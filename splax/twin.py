@@ -12,7 +12,7 @@ from sim.output import write_finished
 from sim.twin import Twin
 
 from .info import qemu_version
-from .kernel import DEFAULT_APPEND, check_arch, default_kernel, write_iso
+from .kernel import check_arch, default_kernel, images, write_iso
 from .options import RunOptions, soc_config
 from .run import check_writable, hex_words
 
@@ -70,10 +70,8 @@ def lay_out(options: RunOptions, twin: Twin) -> None:
                     raise InputError(f"there is no symbol {name!r} in {options.elf}")
         twin.elf = options.elf
         return
-    twin.kernel = options.kernel or (default_kernel(options.arch) if options.bios == "default" else None)
-    twin.bios = str(boot.default_firmware()) if options.bios == "default" else options.bios
-    nothing_named = options.bios == "default" and not (options.kernel or options.initrd)
-    twin.initrd, twin.append = options.initrd, options.append or (DEFAULT_APPEND if nothing_named else "")
+    twin.bios, twin.kernel = images(options)
+    twin.initrd, twin.append = options.initrd, options.append
     boot.virt(ram, lambda chosen: bytes(1), bios=twin.bios, kernel=twin.kernel, initrd=twin.initrd, append=twin.append)
 
 
@@ -85,8 +83,7 @@ def lay_out_other(options: RunOptions, twin: OtherTwin) -> None:
     for what, path in (("kernel", options.kernel), ("initrd", options.initrd)):
         if path:
             read_file(path, what)
-    twin.bios, twin.initrd = options.bios, options.initrd
-    twin.append = options.append or ("" if options.kernel else DEFAULT_APPEND)
+    twin.bios, twin.initrd, twin.append = options.bios, options.initrd, options.append
     if options.arch == "x86_64" and options.bios in ("uefi", "grub"):
         if options.kernel or options.initrd:
             raise InputError(f"--bios {options.bios} boots our kernel's disc image", "leave out --kernel and --initrd")

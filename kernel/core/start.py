@@ -7,7 +7,7 @@ from kernel import archive
 from kernel.abi import PAGE, Error, Kind, SystemCall
 from kernel.arch.objects import bytes_of
 from kernel.archive import Entry
-from kernel.boot_info import MAX_REGIONS, BootInfo, ConsoleKind, RegionKind, starts_with, text_view
+from kernel.boot_info import MAX_REGIONS, BootInfo, ConsoleKind, RegionKind, has_word, text_view
 from kernel.core import boot, load, machine
 from kernel.core.access import slice_at, table_slot
 from kernel.core.state import kernel
@@ -76,7 +76,7 @@ SERVICES = constant(Name, {"words": list(name_words("s-init"))})
 @fn
 def first_name(info: Ptr[BootInfo], name: Ptr[Name]) -> None:
     """The first program: S-INIT, or on the command line `user` the measuring one."""
-    if starts_with(text_view(ptr(info.command_line)), "user"):
+    if has_word(text_view(ptr(info.command_line)), "user"):
         copy(name, MEASURING)
     else:
         copy(name, SERVICES)

@@ -93,7 +93,7 @@ def test_wrong_flags(splax: Splax, program: Path) -> None:
     refused(splax, "--max-cycles", "many", names="--max-cycles")
     refused(splax, "--max-cycles", "0", names="--max-cycles")
     refused(splax, "--elf", program, "--bios", "none", names="--elf")
-    refused(splax, "--initrd", program, names="--kernel")
+    refused(splax, "--bios", "none", "--initrd", program, names="--kernel")
     refused(splax, "--wave-from", "5", names="--wave")
     refused(splax, names="fly", command="fly")
 

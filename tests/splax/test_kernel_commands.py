@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from kernel import iso
-from sim.other_twins import UEFI
 
 from .conftest import Splax
 
@@ -32,18 +31,6 @@ def test_build_kernel_writes_image_and_symbols_and_says_how_large(splax: Splax, 
     assert done.returncode == 0, done.stderr
     assert f"{arch} kernel" in done.stdout and f"file {(tmp_path / 'kernel').stat().st_size}" in done.stdout
     assert (tmp_path / "kernel.elf").read_bytes()[:4] == b"\x7fELF"
-
-
-@pytest.mark.parametrize("bios", ["grub", "uefi"])
-def test_x86_64_boots_from_a_disc_image_too(splax: Splax, bios: str) -> None:
-    if iso.missing():
-        pytest.skip(f"install {' '.join(iso.missing())}")
-    if bios == "uefi" and not Path(UEFI["x86_64"][0]).exists():
-        pytest.skip("install ovmf")
-    words = ("--append", "seven words", "--until", "seven words", "--timeout", "120")
-    done = splax("qemu", "--arch", "x86_64", "--bios", bios, *words)
-    assert done.returncode == 0, done.stderr
-    assert "Multiboot2, GRUB" in done.stdout
 
 
 def test_a_disc_image_is_written_for_x86_64_only(splax: Splax, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_time_limit(splax: Splax, tmp_path: Path) -> None:
 
 
 def test_until(splax: Splax) -> None:
-    done = splax("qemu", "--until", "Firmware Base", "--timeout", "60")
+    done = splax("qemu", "--bios", "opensbi", "--until", "Firmware Base", "--timeout", "60")
     assert done.returncode == 0
     assert done.stdout.endswith("Firmware Base")
 

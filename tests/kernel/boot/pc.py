@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel import image, iso
+from kernel import image
 from kernel.arch.x86_64.pvh import note
 
 from .machine import Machine
@@ -31,16 +31,7 @@ def kernel() -> str:
 
 def pvh(*more: str, **how) -> Machine:
     """A machine that QEMU's -kernel starts."""
-    return pc("-kernel", kernel(), *more, **how)
-
-
-def disc(folder: Path, command_line: str = "") -> str:
-    """GRUB's disc image of the kernel."""
-    if iso.missing():
-        pytest.skip(f"install {' '.join(iso.missing())}")
-    path = folder / "splax.iso"
-    iso.write(Path(kernel()), path, command_line)
-    return str(path)
+    return pc("-kernel", kernel(), "-append", "monitor", *more, **how)
 
 
 def uefi() -> list[str]:

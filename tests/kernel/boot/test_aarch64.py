@@ -14,14 +14,15 @@ FIRMWARE = Path("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")
 
 
 def machine(*more: str, kind: str = "virt", cpu: str = "cortex-a57") -> Machine:
-    return Machine([*QEMU, "-M", kind, "-cpu", cpu, *more, "-kernel", str(image.build("aarch64").path)])
+    ours = ["-kernel", str(image.build("aarch64").path), "-append", "monitor"]
+    return Machine([*QEMU, "-M", kind, "-cpu", cpu, *ours, *more])
 
 
 @pytest.mark.parametrize(
     ("kind", "controller"), [("virt", "GICv2"), ("virt,gic-version=3", "GICv3"), ("virt,virtualization=on", "GICv2")]
 )
 def test_the_banner_says_what_this_machine_is_and_the_timer_ticks(kind: str, controller: str):
-    with machine("-m", "192", "-smp", "2", "-append", "one two=3", kind=kind) as m:
+    with machine("-m", "192", "-smp", "2", "-append", "monitor two=3", kind=kind) as m:
         banner = m.expect("\n> ")
         assert "cpu         arm,cortex-a57, 2 in all, started on 0\n" in banner
         assert re.search(r"memory +192 MiB, \d+ KiB free, kernel at 0x40200000\n", banner)
@@ -29,7 +30,7 @@ def test_the_banner_says_what_this_machine_is_and_the_timer_ticks(kind: str, con
         assert re.search(rf"interrupts +{controller}\n", banner)
         assert re.search(r"boot +Linux Image\n", banner)
         assert re.search(r"console +PL011 at 0x9000000, interrupt 33\n", banner)
-        assert re.search(r"arguments +one two=3\n", banner)
+        assert re.search(r"arguments +monitor two=3\n", banner)
         m.send("interrupts\r")
         found = re.search(r"timer +(\d+)\n +devices +(\d+)", m.expect("\n> "))
         assert found and int(found[2]) > 0
@@ -51,12 +52,12 @@ def test_programs_in_user_mode_exchange_messages_across_address_spaces(kind: str
 def test_the_image_is_an_efi_application_too():
     if not FIRMWARE.exists():
         pytest.skip(f"{FIRMWARE} is missing: install qemu-efi-aarch64")
-    with machine("-m", "256", "-bios", str(FIRMWARE), "-append", "one two=3", kind="virt,acpi=off") as m:
+    with machine("-m", "256", "-bios", str(FIRMWARE), "-append", "monitor two=3", kind="virt,acpi=off") as m:
         m.expect("\nSplax\n", seconds=60)
         banner = m.expect("\n> ")
         assert re.search(r"memory +2\d\d\d\d\d KiB, 2\d\d\d\d\d KiB free, kernel at 0x\w+00000\n", banner)
         assert re.search(r"boot +UEFI, \w+", banner)
-        assert re.search(r"arguments +one two=3\n", banner)
+        assert re.search(r"arguments +monitor two=3\n", banner)
         m.send("memory\r")
         assert " reserved\n" in m.expect("\n> ")  # the firmware's run-time services
         assert m.ticks() > 0

@@ -1,6 +1,6 @@
 """The facts of a boot: pages for the kernel's own tables come from free memory, wherever the loader put the image."""
 
-from kernel.boot_info import BootInfo, RegionKind, add_region, count_memory, mark_region, take_page
+from kernel.boot_info import BootInfo, RegionKind, add_region, count_memory, has_word, mark_region, take_page
 
 MIB = 1 << 20
 
@@ -26,3 +26,10 @@ def test_without_free_memory_there_is_no_page():
     info = BootInfo(kernel_base=MIB)
     assert add_region(info, MIB, MIB, RegionKind.KERNEL)
     assert take_page(info) == 0 and count_memory(info, RegionKind.KERNEL) == MIB
+
+
+def test_a_word_of_the_command_line_stands_between_blanks():
+    for text in ("monitor", "  monitor", "quiet monitor", "monitor two=3"):
+        assert has_word(text.encode(), "monitor"), text
+    for text in ("", " ", "monitors", "a-monitor", "monitor=1", "moni tor", "amonitor monitorb", "monito"):
+        assert not has_word(text.encode(), "monitor"), text

@@ -12,11 +12,11 @@ QEMU = "qemu-system-riscv64 -M virt -display none -monitor none -nodefaults -ser
 
 
 def machine(*more: str) -> Machine:
-    return Machine([*QEMU, *more, "-kernel", str(image.build("riscv64").path)])
+    return Machine([*QEMU, "-kernel", str(image.build("riscv64").path), "-append", "monitor", *more])
 
 
 def test_the_banner_says_what_this_machine_is():
-    with machine("-m", "192", "-smp", "2", "-append", "one two=3") as m:
+    with machine("-m", "192", "-smp", "2", "-append", "monitor two=3") as m:
         banner = m.expect("\n> ")
         assert re.search(r"cpu +riscv, 2 in all, started on [01]\n", banner)
         assert re.search(r"features +rv64ima\w*_zicsr", banner)
@@ -25,7 +25,7 @@ def test_the_banner_says_what_this_machine_is():
         assert re.search(r"interrupts +PLIC\n", banner)
         assert re.search(r"boot +Linux Image, OpenSBI \d+\.\d+\n", banner)
         assert re.search(r"console +ns16550 at 0x10000000, interrupt 10\n", banner)
-        assert re.search(r"arguments +one two=3\n", banner)
+        assert re.search(r"arguments +monitor two=3\n", banner)
         m.send("poweroff\r")
         assert m.wait() == 0
 
@@ -60,7 +60,7 @@ def test_what_the_kernel_must_not_do_is_a_panic_with_a_backtrace(command: str, w
 
 def test_reboot_starts_the_kernel_again():
     command = [part for part in QEMU if part != "-no-reboot"]
-    with Machine([*command, "-kernel", str(image.build("riscv64").path)]) as m:
+    with Machine([*command, "-kernel", str(image.build("riscv64").path), "-append", "monitor"]) as m:
         m.expect("\n> ")
         m.send("reboot\r")
         m.expect("rebooting")

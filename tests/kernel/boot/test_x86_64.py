@@ -4,13 +4,16 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from kernel import image
+from kernel import image, iso
+from sim.other_twins import UEFI
 
 from .machine import Machine
-from .pc import DATA_AT, FAILED, Monitor, disc, kernel, limine, monitor, pc, pvh, stub, uefi
+from .pc import DATA_AT, FAILED, Monitor, kernel, limine, monitor, pc, pvh, stub, uefi
 
 PANICS = [
     ("panic", ["panic: index out of bounds", "values 1005, 128", "kernel_monitor__fail+", "kernel_start+"]),
@@ -33,7 +36,7 @@ def works(machine: Machine, boot: str, *, mib: int = 128, seconds: float = 60) -
     assert re.search(r"interrupts +APIC\n", banner)
     assert re.search(rf"boot +{boot}\n", banner)
     assert re.search(r"console +ns16550 at 0x3f8, interrupt 4\n", banner)
-    assert re.search(r"arguments +one two=3\n", banner)
+    assert re.search(r"arguments +monitor two=3\n", banner)
     machine.send("interrupts\r")
     found = re.search(r"timer +(\d+)\n +devices +(\d+)", machine.expect("\n> "))
     assert found and int(found[2]) > 0
@@ -43,17 +46,19 @@ def works(machine: Machine, boot: str, *, mib: int = 128, seconds: float = 60) -
 
 
 def test_pvh():
-    with pvh("-append", "one two=3", memory="200M") as machine:
+    with pvh("-append", "monitor two=3", memory="200M") as machine:
         works(machine, "PVH", mib=200)
 
 
-def test_multiboot2_by_grub_from_bios(tmp_path):
-    with pc("-cdrom", disc(tmp_path, "one two=3")) as machine:
-        works(machine, "Multiboot2, GRUB 2.*")
-
-
-def test_multiboot2_by_grub_from_uefi(tmp_path):
-    with pc(*uefi(), "-drive", f"if=virtio,format=raw,readonly=on,file={disc(tmp_path, 'one two=3')}") as machine:
+@pytest.mark.parametrize("bios", ["grub", "uefi"])
+def test_multiboot2_by_grub_as_splax_qemu_starts_it(bios: str):
+    """`grub`: from QEMU's BIOS."""
+    if iso.missing():
+        pytest.skip(f"install {' '.join(iso.missing())}")
+    if bios == "uefi" and not Path(UEFI["x86_64"][0]).exists():
+        pytest.skip("install ovmf")
+    command = [sys.executable, "-m", "splax", "qemu", "--arch", "x86_64", "--bios", bios, "--append", "monitor two=3"]
+    with Machine(command) as machine:
         works(machine, "Multiboot2, GRUB 2.*", seconds=120)
 
 
@@ -68,7 +73,7 @@ def test_limine(tmp_path, firmware):
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(release / name, root / place)
     shutil.copyfile(kernel(), root / "boot" / "splax")
-    entry = "protocol: limine\nkernel_path: boot():/boot/splax\nkernel_cmdline: one two=3\n"
+    entry = "protocol: limine\nkernel_path: boot():/boot/splax\nkernel_cmdline: monitor two=3\n"
     (root / "boot/limine/limine.conf").write_text(f"timeout: 0\nserial: yes\n\n/Splax\n{entry}")
     out = tmp_path / "limine.iso"
     bios = f"-b {files['limine-bios-cd.bin']} -no-emul-boot -boot-load-size 4 -boot-info-table"
