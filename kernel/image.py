@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,14 +172,17 @@ def _link(name: str, directory: Path) -> dict[str, int]:
     script = directory / "kernel.ld"
     script.write_text(link.script(layout.LINKER))
     programs = []
-    if name in USER_MODE:
-        from kernel import programs as user_programs
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # The largest piece first.
+        roots = [*entry.ROOTS, kernel_panic_stacked]
+        kernel = compiler.start_object(pool, roots, name, optimize="-Os", defines=FLAGS)
+        if name in USER_MODE:
+            from kernel import programs as user_programs
 
-        archive = user_programs.archive_assembly(user_programs.build_archive(name, directory))
-        made_archive = directory / "archive.S"
-        made_archive.write_text(archive)
-        programs.append(made_archive)
-    made = compiler.build_object([*entry.ROOTS, kernel_panic_stacked], name, optimize="-Os", defines=FLAGS)
+            archive = user_programs.archive_assembly(user_programs.build_archive(name, directory, pool))
+            made_archive = directory / "archive.S"
+            made_archive.write_text(archive)
+            programs.append(made_archive)
+        made = kernel()
     assembly = compiler.compile_assembly(entry.ASSEMBLY, name)
     flags = ["-T", str(script), "-z", "max-page-size=4096", "--no-pie", "-z", "norelro"]
     elf = directory / "kernel.elf"

@@ -1,10 +1,11 @@
 """The user programs of an image, and the archive that carries them. Part of an image build's own process."""
 
 import importlib
+from concurrent.futures import Executor
 from pathlib import Path
 
 from kernel import archive
-from kernel.user.program import build_program
+from kernel.user.program import start_program
 
 PROGRAMS = {
     "init": "kernel.ipcbench.client",
@@ -17,11 +18,12 @@ PROGRAMS = {
 """Name in the archive, and the module whose `main` it is."""
 
 
-def build_archive(arch: str, directory: Path) -> Path:
-    """The archive of all programs of the default image."""
-    names = {name: importlib.import_module(module).main for name, module in PROGRAMS.items()}
+def build_archive(arch: str, directory: Path, pool: Executor) -> Path:
+    """The archive of all programs of the default image; `pool` runs the compilers."""
+    mains = {name: importlib.import_module(module).main for name, module in PROGRAMS.items()}
+    started = {name: start_program(pool, main, arch) for name, main in mains.items()}
     path = directory / "archive"
-    path.write_bytes(archive.pack({name: build_program(main, arch) for name, main in names.items()}))
+    path.write_bytes(archive.pack({name: finish() for name, finish in started.items()}))
     return path
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -172,15 +173,31 @@ class Object:
     arch: str
 
 
-def build_object(roots: Sequence[Function], arch: str, *, optimize: str = "-O2", defines: Sequence[str] = ()) -> Object:
-    """Compiles the roots and all they reach for a freestanding target."""
+def start_object(
+    pool: Executor, roots: Sequence[Function], arch: str, *, optimize: str = "-O2", defines: Sequence[str] = ()
+) -> Callable[[], Object]:
+    """Compiles the roots and all they reach for a freestanding target: to C now, to an object in `pool`.
+
+    The result waits for the object: in the meantime the next program can be made.
+    """
     flags = (*target(arch).flags, optimize, *COMMON_FLAGS, *FREESTANDING_FLAGS, *defines)
     program = compile_program(roots, arch)
     emitter = Emitter(program, native=False)
     text = emitter.emit()
-    made = Object(compile_c(text, flags, ".o"), text, program, emitter, arch)
-    stack.check(made)
-    return made
+    compiled = pool.submit(compile_c, text, flags, ".o")
+
+    def finish() -> Object:
+        made = Object(compiled.result(), text, program, emitter, arch)
+        stack.check(made)
+        return made
+
+    return finish
+
+
+def build_object(roots: Sequence[Function], arch: str, *, optimize: str = "-O2", defines: Sequence[str] = ()) -> Object:
+    """`start_object`, to the end."""
+    with ThreadPoolExecutor(1) as pool:
+        return start_object(pool, roots, arch, optimize=optimize, defines=defines)()
 
 
 def link(inputs: Sequence[Path], arch: str, output: Path, flags: Sequence[str] = ()) -> Path:

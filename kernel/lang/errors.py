@@ -14,6 +14,7 @@ for each. An error shows what was written, where, why it is refused and how to w
 import linecache
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +97,7 @@ RULES: dict[str, Rule] = {
 }
 
 
+@cache
 def short_file(file: str) -> str:
     """The file relative to the project, where it lies in it."""
     path = Path(file)

@@ -2,27 +2,34 @@
 
 import ast
 import linecache
-from functools import lru_cache
 
 from kernel.lang.errors import Diagnostics, Refused, Span
 
+_parsed: dict[str, tuple[list[str], dict[tuple[int, str], ast.FunctionDef]]] = {}
 
-@lru_cache(maxsize=256)
-def _parse(file: str, text: str) -> dict[tuple[int, str], ast.FunctionDef]:
-    """Every function of a file by (first line including decorators, name)."""
-    found = {}
-    for node in ast.walk(ast.parse(text, file)):
-        if isinstance(node, ast.FunctionDef):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            found[first, node.name] = node
+
+def _functions(file: str) -> dict[tuple[int, str], ast.FunctionDef]:
+    """Every function of a file by (first line including decorators, name); parsed again when the file has changed."""
+    linecache.checkcache(file)
+    lines = linecache.getlines(file)
+    if file in _parsed and _parsed[file][0] is lines:
+        return _parsed[file][1]
+    found: dict[tuple[int, str], ast.FunctionDef] = {}
+    blocks: list[ast.AST] = [ast.parse("".join(lines), file)]
+    while blocks:
+        for node in ast.iter_child_nodes(blocks.pop()):
+            if isinstance(node, ast.FunctionDef):
+                first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+                found[first, node.name] = node
+            if isinstance(node, (ast.stmt, ast.excepthandler, ast.match_case)):  # No function is in an expression.
+                blocks.append(node)
+    _parsed[file] = (lines, found)
     return found
 
 
 def function_ast(python_file: str, line: int, name: str, diagnostics: Diagnostics) -> ast.FunctionDef:
     """The definition of a function whose code object starts at `line`; raises Refused when there is no source."""
-    linecache.checkcache(python_file)
-    text = "".join(linecache.getlines(python_file))
-    node = _parse(python_file, text).get((line, name)) if text else None
+    node = _functions(python_file).get((line, name))
     if node is None:
         raise _missing(python_file, line, name, diagnostics)
     return node
@@ -40,6 +47,8 @@ def span_of(node: ast.AST, file: str, function: str) -> Span:
     text = linecache.getline(file, line)
     if getattr(node, "end_lineno", line) != line:
         end = len(text.rstrip("\n"))
+    if text.isascii():
+        return Span(file, line, start, end, function)
     # ast counts UTF-8 bytes; messages count characters.
     raw = text.encode()
     return Span(file, line, len(raw[:start].decode()), len(raw[:end].decode()), function)

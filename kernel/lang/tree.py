@@ -10,7 +10,8 @@ A *place* is an expression that names memory: Local, Global, Field, Element, Der
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any
+from functools import cache
+from typing import Any, get_args
 
 from kernel.lang.errors import Span
 from kernel.lang.types import BitField, EnumType, FnPtrType, Type
@@ -33,8 +34,8 @@ class Node:
 
     def children(self) -> Iterator["Node"]:
         """Direct sub-nodes, in evaluation order."""
-        for item in fields(self):
-            value = getattr(self, item.name)
+        for name in _node_fields(type(self)):
+            value = getattr(self, name)
             for child in value if isinstance(value, (list, tuple)) else (value,):
                 if isinstance(child, Node):
                     yield child
@@ -42,10 +43,24 @@ class Node:
                     yield from child.body
 
     def walk(self) -> Iterator["Node"]:
-        """This node and everything below it."""
-        yield self
-        for child in self.children():
-            yield from child.walk()
+        """This node and everything below it, in the order of the text."""
+        waiting: list[Node] = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting += reversed(list(node.children()))
+
+
+@cache
+def _node_fields(kind: type[Node]) -> tuple[str, ...]:
+    """The fields of a kind of node that hold nodes, by their annotations: walks are most of what a build does."""
+
+    def holds_nodes(annotation: Any) -> bool:
+        if isinstance(annotation, type) and issubclass(annotation, (Node, MatchCase)):
+            return True
+        return any(holds_nodes(part) for part in get_args(annotation))
+
+    return tuple(item.name for item in fields(kind) if holds_nodes(item.type))
 
 
 @dataclass(eq=False)

@@ -8,6 +8,8 @@ computed by the compiler; the file says so in its PT_GNU_STACK header: the loade
 """
 
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Never
@@ -69,13 +71,25 @@ def check_architecture(arch: str) -> None:
         raise ValueError(f"unknown architecture {arch!r}: use one of {', '.join(ARCHITECTURES)}")
 
 
-def build_program(main: Function, arch: str, *, symbols: bool = False) -> bytes:
-    """The ELF file of a program in Kernel Python; with `symbols` (and DWARF) for debuggers."""
+def start_program(pool: Executor, main: Function, arch: str, *, symbols: bool = False) -> Callable[[], bytes]:
+    """`build_program`, whose C is compiled in `pool`; the result waits for the ELF file."""
     check_architecture(arch)
     roots = [starter(main), panicked]
-    made = compiler.build_object(roots, arch, optimize="-Os", defines=ARCHITECTURES[arch].MODEL_FLAGS)
-    depth = max(use.bytes for use in stack.report(made))
-    return link([made.path], arch, depth + STACK_SLACK, symbols)
+    flags = ARCHITECTURES[arch].MODEL_FLAGS
+    compiled = compiler.start_object(pool, roots, arch, optimize="-Os", defines=flags)
+
+    def finish() -> bytes:
+        made = compiled()
+        depth = max(use.bytes for use in stack.report(made))
+        return link([made.path], arch, depth + STACK_SLACK, symbols)
+
+    return finish
+
+
+def build_program(main: Function, arch: str, *, symbols: bool = False) -> bytes:
+    """The ELF file of a program in Kernel Python; with `symbols` (and DWARF) for debuggers."""
+    with ThreadPoolExecutor(1) as pool:
+        return start_program(pool, main, arch, symbols=symbols)()
 
 
 def build_c_program(source: str, arch: str, *, stack_bytes: int = C_STACK_BYTES, symbols: bool = False) -> bytes:
