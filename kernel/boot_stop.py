@@ -9,6 +9,15 @@ from kernel.printing import put
 
 
 @fn
+def refuse(reason: Str) -> Never:
+    """What the loader or the firmware says is of no use: says why, and ends."""
+    put("\nboot stopped: ")
+    put(reason)
+    put("\n")
+    power.power_off(1)
+
+
+@fn
 def bad_tree(error: TreeError) -> Never:
     """Says why this machine cannot be booted, and ends."""
     put("\nboot stopped: the device tree ")

@@ -38,9 +38,14 @@ KINDS = {
 
 @dataclass
 class OtherTwin(Twin):
-    """One run of another architecture's machine; `bios` is a firmware file, "uefi", or "default": QEMU's own way."""
+    """One run of another architecture's machine; `bios` is a firmware file, "uefi", or "default": QEMU's own way.
+
+    `ours`: the kernel is our own. It may then end the run with a status, which on Arm takes semihosting: a door to
+    this machine's files that others' kernels do not get.
+    """
 
     arch: str = "aarch64"
+    ours: bool = False
     disc: Path | None = None
     _scratch: tempfile.TemporaryDirectory[str] = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="splax-")
@@ -57,6 +62,8 @@ class OtherTwin(Twin):
         if shutil.which(kind.program) is None:
             raise MissingTool(f"{kind.program} is not installed", f"apt-get install {kind.package}")
         command = [kind.program, *kind.options.split(), "-m", f"{self.config.ram_bytes >> 20}M"]
+        if self.arch == "aarch64" and self.ours:
+            command += ["-semihosting-config", "enable=on,target=native"]
         command += ["-display", "none", "-monitor", "none", "-nodefaults", "-serial", "stdio"]
         if self.bios == "uefi":
             path, package = UEFI[self.arch]

@@ -90,4 +90,4 @@ def lay_out_other(options: RunOptions, twin: OtherTwin) -> None:
         twin.disc = twin.directory / "splax.iso"
         write_iso(options.arch, twin.disc, options.append)
         return
-    twin.kernel = options.kernel or default_kernel(options.arch)
+    twin.kernel, twin.ours = options.kernel or default_kernel(options.arch), options.kernel is None

@@ -3,7 +3,8 @@
 from typing import Never
 
 from kernel import boot_stop, boot_tree, devicetree
-from kernel.arch.aarch64 import console, cpu, efi, efi_facts, interrupts, paging, power, timer
+from kernel.acpi import AcpiError, acpi_texts
+from kernel.arch.aarch64 import acpi, console, cpu, efi, efi_facts, interrupts, paging, power, timer
 from kernel.boot_info import BootInfo, Protocol, RegionKind, mark_region
 from kernel.devicetree import TreeError
 from kernel.lang import *
@@ -13,6 +14,7 @@ from kernel.main import kernel_main
 HEADER_BYTES = 40
 
 boot_info = variable(BootInfo)
+acpi_found = variable(acpi.Found)
 
 
 @fn(symbol="kernel_start", stack=12 << 10)
@@ -28,12 +30,16 @@ def start(device_tree: u64, image: u64) -> Never:
     info.timer_hz = cpu.counter_hz()
     if efi.handoff.map != 0:
         if not efi_facts.read(info):
-            stop(TreeError.TOO_MANY_REGIONS)
-    error = read_tree(info)
-    if error != TreeError.NONE:
-        stop(error)
+            stop("the UEFI memory map is out of reach, or has more pieces than the kernel keeps")
+    if info.device_tree == 0 and efi.handoff.map != 0:
+        read_tables(info)
+    else:
+        error = read_tree(info)
+        if error != TreeError.NONE:
+            console.last_resort()
+            boot_stop.bad_tree(error)
     if not mark_region(info, info.kernel_base, info.kernel_end, RegionKind.KERNEL):
-        stop(TreeError.TOO_MANY_REGIONS)
+        stop("the memory map has more pieces than the kernel keeps")
     paging.initialize(info)
     console.initialize(info)
     interrupts.initialize(info)
@@ -43,10 +49,23 @@ def start(device_tree: u64, image: u64) -> Never:
 
 
 @fn
-def stop(error: TreeError) -> Never:
+def stop(reason: Str) -> Never:
     """Says why, on the one console that may be there."""
     console.last_resort()
-    boot_stop.bad_tree(error)
+    boot_stop.refuse(reason)
+
+
+@fn
+def read_tables(info: Ptr[BootInfo]) -> None:
+    """ACPI, where UEFI gives no device tree."""
+    if info.rsdp == 0:
+        stop("UEFI gives neither a device tree nor ACPI tables")
+    paging.reach_all(info)
+    error = acpi.read_acpi(paging.reached(), info, ptr(acpi_found))
+    if error != AcpiError.NONE:
+        stop(acpi_texts[u8(error)])
+    power.use_acpi(acpi_found.psci, acpi_found.hvc)
+    cpu.name(ptr(info.cpu_model))
 
 
 @fn

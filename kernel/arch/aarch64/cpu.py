@@ -2,6 +2,7 @@
 
 from typing import Never
 
+from kernel.boot_info import Text
 from kernel.lang import *
 from kernel.linked import panic_stack_top, stack_bottom
 
@@ -69,6 +70,19 @@ def write_text() -> None:
 @assembly("aarch64", "adrp x9, bss_start\nblr x9", clobbers=["memory", "x9", "x30"])
 def run_data() -> None:
     """Jumps into the kernel's data, which must fault."""
+
+
+@fn
+def name(text: Ptr[Text]) -> None:
+    """The CPU's own name, a number: MIDR_EL1."""
+    digits = "0123456789abcdef"
+    word = "MIDR 0x"
+    for i in bounded(range(len(word)), 8):
+        text.bytes[i] = word[i]
+    text.length = len(word)
+    for i in range(8):
+        text.bytes[text.length] = digits[usize(identity() >> 28 - 4 * u64(i) & 15)]
+        text.length += 1
 
 
 @fn

@@ -97,6 +97,23 @@ def reach(address: u64, length: u64) -> bool:
 
 
 @fn
+def reach_all(info: Ptr[BootInfo]) -> None:
+    """Early: makes the direct map cover all that the memory map has, as far as it goes."""
+    for i in bounded(range(info.region_count), MAX_REGIONS):
+        region = ptr(info.regions[i])
+        first = region.base // GIGA
+        last = (region.base + region.size - 1) // GIGA
+        for giga in bounded(range(first, min(last + 1, layout.DIRECT_MAP_BYTES // GIGA - 1)), 512):
+            _ = reach(giga * GIGA, PAGE)
+
+
+@fn
+def reached() -> View[u8]:
+    """Early: physical memory by its address, where `reach` made it so."""
+    return view(pointer_at(virtual(0), Array[u8, layout.DIRECT_MAP_BYTES - GIGA]))
+
+
+@fn
 def map_early_device(address: u64) -> usize:
     """Early: one page of registers, for a last word."""
     index = usize(DEVICE_WINDOW >> 30 & 511)

@@ -15,7 +15,7 @@ from typing import Never
 from kernel import fault
 from kernel.abi import REGISTERS as CALL_REGISTERS
 from kernel.abi import SystemCall
-from kernel.arch.aarch64 import cpu, interrupts, microkernel
+from kernel.arch.aarch64 import cpu, interrupts, microkernel, power
 from kernel.arch.aarch64.trap_frame import REGISTERS, TrapFrame
 from kernel.boot_info import BootInfo
 from kernel.core import fastpath, start, system_calls
@@ -55,7 +55,7 @@ def _pairs(instruction: str, base: str, but: tuple[str, ...] = ()) -> str:
 
 _WORDS = CALL_REGISTERS["aarch64"][2:10]
 _NOT_WORDS = tuple(r for r in REGISTERS if r not in _WORDS)
-SVC = 0x15  # ESR_EL1.EC: SVC of AArch64
+UNKNOWN, SVC = 0, 0x15  # ESR_EL1.EC: an instruction that there is not; SVC of AArch64
 
 _SAVE_STATE = f"""
     mrs x2, elr_el1
@@ -269,6 +269,8 @@ def trap_overflow(frame: Ptr[TrapFrame]) -> None:
 @fn
 def kernel_fault(frame: Ptr[TrapFrame], what: Str) -> Never:
     """The panic of an exception that the kernel must not have."""
+    if power.asks_host and frame.esr >> 26 & 63 == UNKNOWN:  # there is no simulator to say a status to
+        power.power_off(1)
     fault.begin(what)
     fault.value("esr", frame.esr)
     put_class(frame.esr)
@@ -289,7 +291,7 @@ def put_class(esr: u64) -> None:
     elif kind == 0x21 or kind == 0x20:
         put("instruction fetch")
         put_status(esr & 63)
-    elif kind == 0:
+    elif kind == UNKNOWN:
         put("unknown instruction")
     elif kind == 0x26 or kind == 0x22:
         put("sp or pc misaligned")

@@ -9,9 +9,20 @@ AML is not interpreted: `_S5` is found by its encoding, `Name (_S5, Package () {
 firmware of QEMU, and that of PCs, writes it.
 """
 
-from enum import IntEnum
-
-from kernel.arch.x86_64.acpi_tables import (
+from kernel.acpi import (
+    MAX_STRUCTURES,
+    MAX_TABLE_BYTES,
+    MAX_TABLES,
+    AcpiError,
+    Root,
+    check_rsdp,
+    check_table,
+    is_wide,
+    read_root,
+    root_address,
+    table_address,
+)
+from kernel.acpi_tables import (
     AML_BYTE,
     AML_DWORD,
     AML_NAME,
@@ -31,58 +42,15 @@ from kernel.arch.x86_64.acpi_tables import (
     MADT_LOCAL_APIC,
     MADT_LOCAL_APIC_ADDRESS,
     MADT_OVERRIDE,
-    RSDP,
-    RSDP_REVISION_0_SIZE,
     AddressSpace,
     MadtType,
 )
-from kernel.lang import Array, Ptr, View, bounded, copy, enum, fn, ptr, struct, trunc, u8, u16, u32, u64, w8, zero
-from kernel.little_endian import contains, is_at, u16_at, u32_at, u64_at
+from kernel.lang import Array, Ptr, View, bounded, copy, fn, ptr, struct, trunc, u8, u16, u32, u64, zero
+from kernel.little_endian import is_at, u16_at, u32_at, u64_at
 
-MAX_TABLES = 64
-MAX_TABLE_BYTES = 1 << 20
-MAX_STRUCTURES = 1024
 LEGACY_INTERRUPTS = 16
 MAX_IO_APICS = 4
 MAX_ENTRY_BYTES = 255
-
-
-@enum(8)
-class AcpiError(IntEnum):
-    """Why a table was not used."""
-
-    NONE = 0
-    NO_RSDP = 1
-    BAD_RSDP = 2
-    OUTSIDE_MEMORY = 3
-    BAD_LENGTH = 4
-    BAD_CHECKSUM = 5
-    BAD_SIGNATURE = 6
-    TOO_MANY = 7
-    NO_MADT = 8
-    BAD_MADT = 9
-    NO_IO_APIC = 10
-    BAD_FADT = 11
-    BAD_HPET = 12
-    NO_S5 = 13
-
-
-REASONS = {
-    AcpiError.NONE: "ACPI: no error",
-    AcpiError.NO_RSDP: "ACPI: the boot loader gives no RSDP",
-    AcpiError.BAD_RSDP: "ACPI: RSDP with a bad signature, checksum or length",
-    AcpiError.OUTSIDE_MEMORY: "ACPI: a table lies outside of memory that can be read",
-    AcpiError.BAD_LENGTH: "ACPI: a table is shorter than its header, or too long",
-    AcpiError.BAD_CHECKSUM: "ACPI: a table's checksum is wrong",
-    AcpiError.BAD_SIGNATURE: "ACPI: the RSDT or XSDT has another signature",
-    AcpiError.TOO_MANY: "ACPI: more tables than the kernel reads",
-    AcpiError.NO_MADT: "ACPI: there is no MADT",
-    AcpiError.BAD_MADT: "ACPI: the MADT has an entry with a bad length",
-    AcpiError.NO_IO_APIC: "ACPI: the MADT names no I/O APIC",
-    AcpiError.BAD_FADT: "ACPI: the FADT is too short",
-    AcpiError.BAD_HPET: "ACPI: the HPET table is too short, or its block is not in memory space",
-    AcpiError.NO_S5: "ACPI: no _S5 in the DSDT or an SSDT",
-}
 
 
 @struct
@@ -125,59 +93,6 @@ class Platform:
 
 
 @fn
-def sums_to_zero(memory: View[u8], address: u64, length: u64) -> bool:
-    """Checksum of 5.2.5.3 and 5.2.6: the bytes add up to 0 modulo 256. The range was checked."""
-    total: w8 = 0
-    for i in bounded(range(length), MAX_TABLE_BYTES):
-        total = total + w8(memory[address + i])
-    return total == 0
-
-
-@fn
-def check_table(memory: View[u8], address: u64) -> AcpiError:
-    """A system description table: in memory, as long as it says, sum zero."""
-    if not contains(memory, address, HEADER.size):
-        return AcpiError.OUTSIDE_MEMORY
-    length = u64(u32_at(memory, address + HEADER.length))
-    if length < HEADER.size or length > MAX_TABLE_BYTES:
-        return AcpiError.BAD_LENGTH
-    if not contains(memory, address, length):
-        return AcpiError.OUTSIDE_MEMORY
-    if not sums_to_zero(memory, address, length):
-        return AcpiError.BAD_CHECKSUM
-    return AcpiError.NONE
-
-
-@fn
-def check_rsdp(memory: View[u8], rsdp: u64) -> AcpiError:
-    """5.2.5.3: both checksums of a revision 2 structure; one of revision 0."""
-    if rsdp == 0:
-        return AcpiError.NO_RSDP
-    if not contains(memory, rsdp, RSDP_REVISION_0_SIZE):
-        return AcpiError.OUTSIDE_MEMORY
-    if not is_at(memory, rsdp, "RSD PTR ") or not sums_to_zero(memory, rsdp, RSDP_REVISION_0_SIZE):
-        return AcpiError.BAD_RSDP
-    if memory[rsdp + RSDP.revision] < 2:
-        return AcpiError.NONE
-    if not contains(memory, rsdp, RSDP.size):
-        return AcpiError.OUTSIDE_MEMORY
-    length = u64(u32_at(memory, rsdp + RSDP.length))
-    if length < RSDP.size or length > MAX_TABLE_BYTES or not contains(memory, rsdp, length):
-        return AcpiError.BAD_RSDP
-    if not sums_to_zero(memory, rsdp, length):
-        return AcpiError.BAD_RSDP
-    return AcpiError.NONE
-
-
-@fn
-def table_address(memory: View[u8], root: u64, wide: bool, index: u64) -> u64:
-    """Entry `index` of the RSDT, or of the XSDT (`wide`)."""
-    if wide:
-        return u64_at(memory, root + HEADER.size + index * 8)
-    return u64(u32_at(memory, root + HEADER.size + index * 4))
-
-
-@fn
 def read_acpi(memory: View[u8], rsdp: u64, platform: Ptr[Platform]) -> AcpiError:
     """Fills `platform`. An error means that the kernel cannot have interrupts; else see `platform.problem`."""
     copy(platform, zero(Platform))
@@ -186,23 +101,15 @@ def read_acpi(memory: View[u8], rsdp: u64, platform: Ptr[Platform]) -> AcpiError
     error = check_rsdp(memory, rsdp)
     if error != AcpiError.NONE:
         return error
-    wide = memory[rsdp + RSDP.revision] >= 2 and u64_at(memory, rsdp + RSDP.xsdt_address) != 0
-    root = u64(u32_at(memory, rsdp + RSDP.rsdt_address))
-    if wide:
-        root = u64_at(memory, rsdp + RSDP.xsdt_address)
-    error = check_table(memory, root)
-    if error != AcpiError.NONE:
+    root = Root(address=0, count=0, wide=False)
+    error = read_root(memory, root_address(memory, rsdp), is_wide(memory, rsdp), ptr(root))
+    if error == AcpiError.TOO_MANY:
+        platform.problem = error
+    elif error != AcpiError.NONE:
         return error
-    if not is_at(memory, root, "XSDT" if wide else "RSDT"):
-        return AcpiError.BAD_SIGNATURE
-    entry_bytes: u64 = 8 if wide else 4
-    count = (u64(u32_at(memory, root + HEADER.length)) - HEADER.size) // entry_bytes
-    if count > MAX_TABLES:
-        platform.problem = AcpiError.TOO_MANY
-        count = MAX_TABLES
     found_madt = False
-    for index in bounded(range(count), MAX_TABLES):
-        table = table_address(memory, root, wide, index)
+    for index in bounded(range(root.count), MAX_TABLES):
+        table = table_address(memory, ptr(root), index)
         error = check_table(memory, table)
         if error == AcpiError.NONE:
             if is_at(memory, table, "APIC"):

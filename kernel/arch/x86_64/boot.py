@@ -2,29 +2,20 @@
 
 from typing import Never
 
-from kernel.arch.x86_64 import console, cpu, descriptors, interrupts, limine, multiboot2, paging, power, pvh, timer
-from kernel.arch.x86_64.acpi import REASONS as ACPI_REASONS
-from kernel.arch.x86_64.acpi import AcpiError, read_acpi
+from kernel.acpi import AcpiError, acpi_texts
+from kernel.arch.x86_64 import console, cpu, descriptors, interrupts, limine, multiboot2, paging, pvh, timer
+from kernel.arch.x86_64.acpi import read_acpi
 from kernel.arch.x86_64.boot_error import BootError, reason_texts
 from kernel.arch.x86_64.layout import DIRECT_MAP, PHYSICAL_BASE
 from kernel.arch.x86_64.platform import platform
 from kernel.boot_info import MAX_REGIONS, BootInfo, Protocol, RegionKind, mark_region
+from kernel.boot_stop import refuse
 from kernel.lang import *
 from kernel.linked import image_end
 from kernel.main import kernel_main
 from kernel.printing import put
 
 boot_info = variable(BootInfo)
-acpi_texts = constant(Array[Str, len(ACPI_REASONS)], [ACPI_REASONS[e] for e in AcpiError])
-
-
-@fn
-def refuse(reason: Str) -> Never:
-    """What the loader or the firmware says is of no use: says why, and ends."""
-    put("\nboot stopped: ")
-    put(reason)
-    put("\n")
-    power.power_off(1)
 
 
 @fn

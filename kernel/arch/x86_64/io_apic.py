@@ -1,6 +1,6 @@
 """The I/O APIC: routes device interrupts to vectors of the local APIC (Intel 82093AA data sheet, section 3)."""
 
-from kernel.arch.x86_64.acpi_tables import POLARITY_LOW, POLARITY_MASK, TRIGGER_LEVEL, TRIGGER_MASK
+from kernel.acpi_tables import POLARITY_LOW, POLARITY_MASK, TRIGGER_LEVEL, TRIGGER_MASK
 from kernel.lang import Bits, Ptr, bitfield, bounded, exact, fn, u8, u16, u32
 from rtl.registers.description import Access, Field, Register, RegisterFile
 

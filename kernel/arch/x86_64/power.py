@@ -2,8 +2,8 @@
 
 from typing import Never
 
+from kernel.acpi_tables import AddressSpace
 from kernel.arch.x86_64 import cpu
-from kernel.arch.x86_64.acpi_tables import AddressSpace
 from kernel.arch.x86_64.instructions import read_port_8, read_port_16, spin_hint, write_port_8, write_port_16
 from kernel.arch.x86_64.platform import platform
 from kernel.lang import *

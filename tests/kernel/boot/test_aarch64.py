@@ -10,12 +10,13 @@ from kernel import image
 from .machine import Machine
 
 QEMU = "qemu-system-aarch64 -display none -monitor none -nodefaults -serial stdio -no-reboot".split()
+STATUS = ["-semihosting-config", "enable=on,target=native"]  # by which a panic is a status, as `splax qemu` has it
 FIRMWARE = Path("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")
 
 
-def machine(*more: str, kind: str = "virt", cpu: str = "cortex-a57") -> Machine:
+def machine(*more: str, kind: str = "virt", cpu: str = "cortex-a57", status: bool = True) -> Machine:
     ours = ["-kernel", str(image.build("aarch64").path), "-append", "monitor"]
-    return Machine([*QEMU, "-M", kind, "-cpu", cpu, *ours, *more])
+    return Machine([*QEMU, "-M", kind, "-cpu", cpu, *ours, *(STATUS if status else []), *more])
 
 
 @pytest.mark.parametrize(
@@ -49,17 +50,31 @@ def test_programs_in_user_mode_exchange_messages_across_address_spaces(kind: str
         assert all(0 < int(low) <= int(median) <= int(high) for _, low, median, high in rows)
 
 
-def test_the_image_is_an_efi_application_too():
+@pytest.mark.parametrize(
+    ("kind", "name", "controller"),
+    [
+        ("virt,acpi=off", "arm,cortex-a57", "GICv2"),  # with a device tree; the others have ACPI's tables only
+        ("virt", "MIDR 0x411fd070", "GICv2"),
+        ("virt,gic-version=3,virtualization=on", "MIDR 0x411fd070", "GICv3"),
+    ],
+)
+def test_the_image_is_an_efi_application_too(kind: str, name: str, controller: str):
     if not FIRMWARE.exists():
         pytest.skip(f"{FIRMWARE} is missing: install qemu-efi-aarch64")
-    with machine("-m", "256", "-bios", str(FIRMWARE), "-append", "monitor two=3", kind="virt,acpi=off") as m:
+    words = ("-append", "monitor two=3")
+    with machine("-m", "256", "-smp", "2", "-bios", str(FIRMWARE), *words, kind=kind) as m:
         m.expect("\nSplax\n", seconds=60)
         banner = m.expect("\n> ")
-        assert re.search(r"memory +2\d\d\d\d\d KiB, 2\d\d\d\d\d KiB free, kernel at 0x\w+00000\n", banner)
+        assert f"cpu         {name}, 2 in all, started on 0\n" in banner
+        assert re.search(r"memory +2\d\d( MiB|\d\d\d KiB), 2\d\d\d\d\d KiB free, kernel at 0x\w+00000\n", banner)
+        assert f"interrupts  {controller}\n" in banner
+        assert "console     PL011 at 0x9000000, interrupt 33\n" in banner
         assert re.search(r"boot +UEFI, \w+", banner)
         assert re.search(r"arguments +monitor two=3\n", banner)
         m.send("memory\r")
         assert " reserved\n" in m.expect("\n> ")  # the firmware's run-time services
+        m.send("interrupts\r")
+        assert re.search(r"devices +[1-9]", m.expect("\n> "))
         assert m.ticks() > 0
         m.send("poweroff\r")
         assert m.wait() == 0
@@ -79,9 +94,17 @@ def test_what_the_kernel_must_not_do_is_a_panic_with_a_backtrace(command: str, w
     with machine() as m:
         m.expect("\n> ")
         m.send(command + "\r")
-        m.wait()
+        assert m.wait() == 1
         for text in wanted:
             m.expect(text, seconds=0.1)
+
+
+def test_a_panic_ends_the_machine_where_nobody_takes_a_status():
+    with machine(status=False) as m:
+        m.expect("\n> ")
+        m.send("panic\r")
+        assert m.wait() == 0
+        assert "panic while" not in m.expect("kernel_start+", seconds=0.1)
 
 
 def test_reboot_starts_the_kernel_again():

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernel.acpi import AcpiError
 from kernel.arch.x86_64 import acpi
-from kernel.arch.x86_64.acpi import AcpiError
 from kernel.lang import KernelPanic
-
-from . import tables
+from tests.kernel.arch import tables
 
 
 def read(image, at):

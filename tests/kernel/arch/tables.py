@@ -52,6 +52,39 @@ def rsdp(root: int, *, wide: bool = True) -> bytearray:
     return data
 
 
+def gicc(mpidr: int, *, enabled: int = 1, base: int = 0x0801_0000, redistributor: int = 0) -> bytes:
+    """A CPU and its GIC CPU interface (5.2.12.14)."""
+    head = struct.pack("<BBHIIIII", 11, 80, 0, 0, 0, enabled, 0, 23)
+    return head + struct.pack("<QQQQIQQBBH", 0, base, 0, 0, 25, redistributor, mpidr, 0, 0, 0)
+
+
+def gicd(version: int, base: int = 0x0800_0000) -> bytes:
+    """The GIC's distributor (5.2.12.15)."""
+    return struct.pack("<BBHIQIB3s", 12, 24, 0, 0, base, 0, version, bytes(3))
+
+
+GICR = struct.pack("<BBHQI", 14, 16, 0, 0x080A_0000, 0xF6_0000)
+
+
+def gtdt(virtual: int = 27) -> bytearray:
+    """The generic timers' interrupts (5.2.25)."""
+    return table(b"GTDT", struct.pack("<QIIIIIIIIIQII", 0, 0, 29, 0, 30, 0, virtual, 0, 26, 0, 0, 0, 0), 2)
+
+
+def spcr(kind: int = 3, *, space: int = 0, base: int = 0x0900_0000, interrupt: int = 33, by_gic: int = 8) -> bytearray:
+    """Microsoft's Serial Port Console Redirection Table, revision 2."""
+    body = struct.pack("<B3s", kind, bytes(3)) + gas(space, base, 32)
+    body += struct.pack("<BBIBBBBBBHHBBBIBI", by_gic, 0, interrupt, 7, 0, 1, 0, 3, 0, 0xFFFF, 0xFFFF, 0, 0, 0, 0, 0, 0)
+    return table(b"SPCR", body, 2)
+
+
+def arm_fadt(boot_arch: int) -> bytearray:
+    """A FADT of reduced hardware with arm_boot_arch (5.2.9, table 5.11), whose offset is 129."""
+    data = fadt(0, flags=1 << 20)
+    data[129:131] = struct.pack("<H", boot_arch)
+    return checksum(data, 9)
+
+
 def memory(tables: list[bytearray], *, wide: bool = True, size: int = 0x4000) -> tuple[bytearray, int]:
     """Memory with the tables from 0x1000 on, their root table at 0x800 and the RSDP at 0x400; and where that is."""
     image, addresses, at = bytearray(size), [], 0x1000

@@ -115,6 +115,31 @@ MADT_IO_APIC = PackedLayout(
 MADT_OVERRIDE = PackedLayout([("type", 1), ("length", 1), ("bus", 1), ("source", 1), ("interrupt", 4), ("flags", 2)])
 MADT_LOCAL_APIC_ADDRESS = PackedLayout([("type", 1), ("length", 1), ("_reserved", 2), ("address", 8)])
 LOCAL_APIC_ENABLED = 1 << 0  # Table 5.22.
+# 5.2.12.14 GICC, up to MPIDR; 5.2.12.15 GICD; 5.2.12.17 GICR.
+MADT_GICC = PackedLayout(
+    [
+        ("type", 1),
+        ("length", 1),
+        ("_reserved", 2),
+        ("cpu_interface_number", 4),
+        ("processor_uid", 4),
+        ("flags", 4),
+        ("parking_version", 4),
+        ("performance_interrupt", 4),
+        ("parked_address", 8),
+        ("physical_base", 8),
+        ("gicv", 8),
+        ("gich", 8),
+        ("maintenance_interrupt", 4),
+        ("gicr_base", 8),
+        ("mpidr", 8),
+    ]
+)
+GICC_ENABLED = 1 << 0  # Table 5.37.
+MADT_GICD = PackedLayout(
+    [("type", 1), ("length", 1), ("_reserved", 2), ("gic_id", 4), ("base", 8), ("vector_base", 4), ("version", 1)]
+)
+MADT_GICR = PackedLayout([("type", 1), ("length", 1), ("_reserved", 2), ("base", 8), ("bytes", 4)])
 
 
 @enum(8)
@@ -125,6 +150,9 @@ class MadtType(IntEnum):
     IO_APIC = 1
     SOURCE_OVERRIDE = 2
     LOCAL_APIC_ADDRESS = 5
+    GICC = 11
+    GICD = 12
+    GICR = 14
 
 
 # Table 5.26, MPS INTI flags.
@@ -142,6 +170,39 @@ HPET = PackedLayout(
     ],
     start=HEADER.size,
 )
+
+# 5.2.25 GTDT, up to the virtual timer.
+GTDT = PackedLayout(
+    [
+        ("control_base", 8),
+        ("_reserved", 4),
+        ("secure_interrupt", 4),
+        ("secure_flags", 4),
+        ("non_secure_interrupt", 4),
+        ("non_secure_flags", 4),
+        ("virtual_interrupt", 4),
+        ("virtual_flags", 4),
+    ],
+    start=HEADER.size,
+)
+
+# Microsoft's Serial Port Console Redirection Table, revision 2; up to the interrupt.
+SPCR = PackedLayout(
+    [
+        ("interface_type", 1),
+        ("_reserved", 3),
+        ("base_address", GAS.size),
+        ("interrupt_type", 1),
+        ("pc_interrupt", 1),
+        ("interrupt", 4),
+    ],
+    start=HEADER.size,
+)
+SPCR_PL011, SPCR_SBSA_32, SPCR_SBSA = 0x03, 0x0D, 0x0E  # Debug Port Table 2, table 3: all with a PL011's registers
+SPCR_GIC = 1 << 3  # interrupt type: `interrupt` is the GIC's number
+
+# FADT's arm_boot_arch (table 5.11).
+PSCI_COMPLIANT, PSCI_USE_HVC = 1 << 0, 1 << 1
 
 # AML (20.2): what `Name (_S5, Package () {...})` looks like in a definition block.
 AML_ZERO, AML_ONE, AML_NAME, AML_BYTE, AML_WORD, AML_DWORD, AML_PACKAGE = 0x00, 0x01, 0x08, 0x0A, 0x0B, 0x0C, 0x12
