@@ -49,7 +49,10 @@ def call(front: Expressions, node: ast.Call, want: Type | None) -> Value:
     try:
         kind = types.as_type(value)
     except TypeError:
-        raise front.refuse("K215", node, f"{describe(value)}") from None
+        fix = ""
+        if getattr(value, "__module__", "") == "builtins":
+            fix = "what Python has built in is for import time; in kernel code: len, min, max, range"
+        raise front.refuse("K215", node, f"{describe(value)}", fix) from None
     return _construct(front, node, kind)
 
 
@@ -110,7 +113,8 @@ def _arguments(front: Expressions, node: ast.Call, parameters: list[Any], name: 
 
 def _one(front: Expressions, node: ast.Call, usage: str, count: int = 1) -> list[ast.expr]:
     if len(node.args) != count or node.keywords:
-        raise front.refuse("K208", node, usage)
+        given = len(node.args) + len(node.keywords)
+        raise front.refuse("K208", node, f"{given} for {ast.unparse(node.func)}", f"write {usage}")
     return node.args
 
 
@@ -162,7 +166,8 @@ def _widen(front: Expressions, node: ast.Call, kind: IntType, found: Value) -> t
         found = tree.Convert(span, have.base, "raw", found)
         have = found.type
     if not isinstance(have, IntType):
-        raise front.refuse("K202", node, f"{have.name} to {kind.name}")
+        fix = "address_of(pointer) is the address, a usize" if isinstance(have, PtrType) else ""
+        raise front.refuse("K202", node, f"{have.name} to {kind.name}", fix)
     if not have.widens_to(kind):
         text = ast.unparse(argument)
         fix = f"trunc({text}, {kind.name}) keeps the low bits, exact({text}, {kind.name}) panics when it does not fit"
@@ -206,7 +211,7 @@ def bits_value(front: Expressions, node: ast.Call, kind: BitsType, base: tree.Ex
     result = base
     for keyword in node.keywords:
         if keyword.arg not in kind.fields:
-            raise front.refuse("K207", keyword, f"{kind.name} has no {keyword.arg}: it has {', '.join(kind.fields)}")
+            raise front.refuse_field(keyword, kind.name, keyword.arg or "**", kind.fields)
         bits = kind.fields[keyword.arg]
         value = front.fit_bits(front.value(keyword.value, bits.type), bits, keyword.value)
         result = tree.BitsSet(front.span(keyword), kind, value, bits, result)
@@ -228,7 +233,7 @@ def _type_argument(front: Expressions, node: ast.expr) -> Type:
             raise TypeError(f"{ast.unparse(node)} is a value")
         return types.resolve(found.value, front.names)
     except TypeError as error:
-        raise front.refuse("K103", node, str(error)) from None
+        raise front.refuse_type(node, error) from None
 
 
 @_builtin(declare.trunc, declare.exact)
@@ -392,7 +397,7 @@ def _pointer_at(front: Expressions, node: ast.Call) -> Value:
         type_value = front.expression(kind, None)
         pointer = types.Ptr[type_value.value]  # type: ignore[union-attr]
     except (TypeError, AttributeError) as error:
-        raise front.refuse("K103", kind, str(error)) from None
+        raise front.refuse_type(kind, error) from None
     return tree.Address(front.span(node), pointer, "pointer", value)
 
 
@@ -420,7 +425,8 @@ def _copy(front: Expressions, node: ast.Call) -> tree.Statement:
     found = front.expression(second, target.type)
     source = front.constant_of(found, target.type, second) if isinstance(found, Static) else front.pointed(found)
     if source.type is not target.type:
-        raise front.refuse("K201", second, f"{source.type.name} where {target.type.name} is wanted")
+        detail = f"{source.type.name} where {target.type.name} is wanted"
+        raise front.refuse("K201", second, detail, "copy between places of one type")
     return tree.Copy(front.span(node), target, source)
 
 
@@ -432,5 +438,5 @@ def _panic(front: Expressions, node: ast.Call) -> tree.Statement:
     (argument,) = _one(front, node, 'panic("text")')
     found = front.expression(argument, None)
     if not isinstance(found, Static) or not isinstance(found.value, str):
-        raise front.refuse("K208", argument, "the message must be a string literal")
+        raise front.refuse("K208", argument, "the message must be a string literal", 'panic("text")')
     return tree.Panic(front.span(node), found.value)

@@ -1,13 +1,14 @@
-"""Rules that need a whole function or a whole program: flow of control, locals set before use, escaping pointers,
-recursion.
-"""
+"""Rules that need a whole function or a whole program: flow of control, locals set before use, recursion,
+names of fields."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kernel.lang import tree
+from kernel.lang import layout, tree, types
 from kernel.lang.declare import Function
 from kernel.lang.errors import Diagnostics
-from kernel.lang.types import NEVER, VOID, PtrType, SpanType, Type
+from kernel.lang.source import field_span
+from kernel.lang.types import NEVER, VOID, ArrayType, PtrType, SpanType, StructType, Type
 
 if TYPE_CHECKING:
     from kernel.lang.program import Program
@@ -110,67 +111,6 @@ def check_flow(body: tree.Body, diagnostics: Diagnostics) -> None:
         diagnostics.add("K121", span, detail)
 
 
-def check_escape(body: tree.Body, diagnostics: Diagnostics) -> None:
-    """A pointer to a local may go down into calls, never up or into memory that outlives the call.
-
-    Works on names, not paths: a local that ever holds such a pointer counts as holding it always.
-    """
-    owned = set(body.locals) | set(body.parameters)
-    tainted: set[tree.Variable] = set()
-
-    def points_home(value: tree.Expression | None) -> bool:
-        match value:
-            case tree.AddressOf(place=place):
-                root = _root(place)
-                return isinstance(root, tree.Local) and root.variable in owned
-            case tree.Local(variable=variable):
-                return variable in tainted
-            case tree.Field() | tree.Element():
-                root = _root(value)
-                return _refers(value.type) and isinstance(root, tree.Local) and root.variable in tainted
-            case tree.Select():
-                return points_home(value.then) or points_home(value.otherwise)
-            case tree.Convert() | tree.Some():
-                return points_home(value.operand)
-            case tree.MakeSpan():
-                return points_home(value.base)
-            case tree.New():
-                return any(points_home(v) for v in value.values)
-        return False
-
-    statements = [n for n in body.walk() if isinstance(n, tree.Statement)]
-    grown = True
-    while grown:
-        grown = False
-        for node in statements:
-            if isinstance(node, (tree.Assign, tree.Copy)):
-                value = node.value if isinstance(node, tree.Assign) else node.source
-                root = _root(node.target)
-                if isinstance(root, tree.Local) and root.variable not in tainted and points_home(value):
-                    tainted.add(root.variable)
-                    grown = True
-    for node in statements:
-        if isinstance(node, tree.Return) and points_home(node.value):
-            diagnostics.add("K303", node.span, "it is returned")
-        elif isinstance(node, (tree.Assign, tree.Copy)):
-            value = node.value if isinstance(node, tree.Assign) else node.source
-            if not isinstance(_root(node.target), tree.Local) and points_home(value):
-                diagnostics.add("K303", node.span, "it is stored outside")
-
-
-def _refers(kind: Type) -> bool:
-    return isinstance(kind, (PtrType, SpanType)) or kind.aggregate
-
-
-def _root(place: tree.Expression) -> tree.Expression:
-    """The local, variable or dereference that a place lies in."""
-    while isinstance(place, (tree.Field, tree.Element)):
-        if isinstance(place, tree.Element) and isinstance(place.base.type, SpanType):
-            return place
-        place = place.base
-    return place
-
-
 def check_recursion(program: "Program", diagnostics: Diagnostics) -> None:
     """The call graph has no cycle, also not through function pointers."""
     state: dict[Function, int] = {}
@@ -191,6 +131,31 @@ def check_recursion(program: "Program", diagnostics: Diagnostics) -> None:
     for function in program.bodies:
         if function not in state:
             visit(function)
+
+
+def check_fields(kinds: Iterable[Type], diagnostics: Diagnostics) -> None:
+    """Fields of structs do not have the names that views in Python have (K118): `view.address` is one of the two."""
+    seen: set[Type] = set()
+    waiting = list(kinds)
+    while waiting:
+        kind = waiting.pop()
+        if kind in seen:
+            continue
+        seen.add(kind)
+        if isinstance(kind, PtrType):
+            waiting.append(types.target_of(kind))
+        elif isinstance(kind, (ArrayType, SpanType)):
+            waiting.append(kind.element)
+        elif isinstance(kind, StructType):
+            try:
+                fields = kind.fields
+            except TypeError:  # A bad annotation: K103 where the struct is used.
+                continue
+            waiting += [field.type for field in fields.values()]
+            for name in fields:
+                if name in layout.VIEW_NAMES or name.startswith("__"):
+                    span = field_span(kind.file, kind.line, kind.name, name)
+                    diagnostics.add("K118", span, f"{kind.name}.{name}", f"rename it: {kind.name.lower()}_{name}")
 
 
 def _call_site(program: "Program", caller: Function, callee: Function):

@@ -5,8 +5,10 @@ gives it one.
 """
 
 import ast
+import difflib
 import enum
 import inspect
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,19 @@ from kernel.lang import tree, types
 from kernel.lang.declare import Assembly, Function
 from kernel.lang.errors import Diagnostics, Refused, Span
 from kernel.lang.source import span_of
-from kernel.lang.types import BOOL, ArrayType, BitsType, FnPtrType, HandleType, IntType, PtrType, StructType, Type
+from kernel.lang.types import (
+    BOOL,
+    ArrayType,
+    BitsType,
+    BoolType,
+    EnumType,
+    FnPtrType,
+    HandleType,
+    IntType,
+    PtrType,
+    StructType,
+    Type,
+)
 
 
 @dataclass
@@ -60,7 +74,18 @@ class Constants:
                 value = eval(code, dict(self.names))  # noqa: S307 - the programmer's own annotation
             return types.resolve(value, self.names)
         except Exception as error:
-            raise self.refuse("K103", node, str(error)) from None
+            raise self.refuse_type(node, error) from None
+
+    def refuse_type(self, node: ast.AST, error: Exception) -> Refused:
+        """K103, with what Python said."""
+        name, is_type, _ = str(error).partition(" is not a kernel type")
+        text = name.removeprefix("<class '").removesuffix("'>") if is_type else str(error)
+        return self.refuse("K103", node, text)
+
+    def refuse_field(self, node: ast.AST, kind: str, name: str, known: Iterable[str]) -> Refused:
+        """K207, with what there is."""
+        names = list(known)
+        return self.refuse("K207", node, f"{kind} has no {name}: it has {', '.join(names)}", did_you_mean(name, names))
 
     def coerce(self, found: Value, want: Type, node: ast.AST, code: str = "K201") -> tree.Expression:
         """`found` as `want`: a Static becomes a constant of that type; anything else must have the type already."""
@@ -87,6 +112,14 @@ class Constants:
             )
         if isinstance(want, PtrType) and want.target is have:
             return f"write ptr({text})"
+        if isinstance(have, PtrType) and have.target is want and not want.aggregate:
+            return f"write {text}.value"
+        if isinstance(have, IntType) and want is BOOL:
+            return f"compare: {text} != 0"
+        if isinstance(have, (BoolType, EnumType, BitsType)) and isinstance(want, IntType):
+            return f"write {want.name}({text})"
+        if isinstance(want, (EnumType, BitsType)) and have is want.base:
+            return f"write {want.name}({text}), a {want.name} of that value"
         return ""
 
     def _typed_static(self, found: Static, node: ast.AST) -> tree.Expression:
@@ -114,7 +147,8 @@ class Constants:
             if kind is None:
                 raise self.refuse("K115", node, f"{describe(value)} is not a kernel enum", "decorate it with @enum(u8)")
             if kind is not want:
-                raise self.refuse("K201", node, f"{kind.name} where {want.name} is wanted")
+                detail = f"{kind.name} where {want.name} is wanted"
+                raise self.refuse("K201", node, detail, self._conversion_fix(kind, want, node))
             return tree.Const(span, want, int(value.value))
         if isinstance(want, IntType) and isinstance(value, int) and not isinstance(value, bool):
             if not want.holds(value):
@@ -131,7 +165,9 @@ class Constants:
         if isinstance(want, FnPtrType) and isinstance(value, Function):
             signature = self.signature_of(value)
             if tuple(k for _, k in signature.parameters) != want.parameters or signature.result is not want.result:
-                raise self.refuse("K201", node, f"{value.name} does not have the signature of {want.name}")
+                wanted = f"({', '.join(k.name for k in want.parameters)}) -> {want.result.name}"
+                detail = f"{value.name} does not have the signature of {want.name}"
+                raise self.refuse("K201", node, detail, f"its signature must be {wanted}")
             return tree.FnRef(span, want, value)
         if isinstance(value, (list, tuple, bytes)) and isinstance(want, ArrayType):
             items = [self.constant_of(Static(v, span), want.element, node) for v in value]
@@ -148,7 +184,7 @@ class Constants:
     def _initial_struct(self, value: dict[str, Any], want: StructType, span: Span, node: ast.AST) -> tree.Expression:
         for name in value:
             if name not in want.fields:
-                raise self.refuse("K207", node, f"{want.name} has no {name}")
+                raise self.refuse_field(node, want.name, name, want.fields)
         for name, field in want.fields.items():
             if name not in value and not field.type.has_zero:
                 raise self.refuse("K214", node, f"{want.name}.{name} is {field.type.name}")
@@ -167,6 +203,12 @@ def _is_kernel_enum(value: enum.Enum) -> bool:
     except TypeError:
         return False
     return True
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A fix that names what is spelt alike; empty when nothing is."""
+    found = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean {found[0]}?" if found else ""
 
 
 def describe(value: object) -> str:

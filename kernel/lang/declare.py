@@ -347,7 +347,7 @@ def struct(cls: type[_C]) -> type[_C]:
         names = dict(vars(module)) if module else {}
         return types.resolve(annotation, names | outer | {cls.__name__: made})
 
-    made = StructType(cls, resolve)
+    made = StructType(cls, resolve, frame.f_code.co_filename, frame.f_lineno)
     return made  # type: ignore[return-value]
 
 

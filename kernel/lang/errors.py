@@ -50,6 +50,7 @@ RULES: dict[str, Rule] = {
     ),
     "K116": Rule("loop variable changed", "use a second local"),
     "K117": Rule("assignment hides a variable of the module", "say `global name` at the top of the function"),
+    "K118": Rule("field has a name that every struct has in Python", "rename the field"),
     # Statements and expressions
     "K120": Rule("not part of Kernel Python", "see docs/kernel-python.md for what a kernel function may say"),
     "K121": Rule("missing return", "return a value on every path"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernel.lang import declare, tree, types
-from kernel.lang.constants import Constants, Static, Value, describe
+from kernel.lang.constants import Constants, Static, Value, describe, did_you_mean
 from kernel.lang.declare import Function
 from kernel.lang.errors import Refused, Span
 from kernel.lang.types import (
@@ -138,7 +138,8 @@ class Expressions(Constants):
             builtins = self.names.get("__builtins__", {})
             found = builtins if isinstance(builtins, dict) else vars(builtins)
             if name not in found:
-                raise self.refuse("K110", node, name)
+                fix = did_you_mean(name, [*self.locals, *self.names])
+                raise self.refuse("K110", node, name, fix)
             return self.static(found[name], node)
         return self.static(self.names[name], node)
 
@@ -147,7 +148,8 @@ class Expressions(Constants):
         if isinstance(value, declare.ByArch):
             arch = self.arch or "host"
             if arch not in value.choices:
-                raise self.refuse("K107", node, f"{ast.unparse(node)} has no value for {arch}: {value!r}")
+                name = ast.unparse(node)
+                raise self.refuse("K107", node, f"{name} has no value for {arch}", f"give its by_arch(...) a {arch}=")
             value = value.choices[arch]
         if isinstance(value, declare.Later):
             value = value.resolve()
@@ -167,7 +169,8 @@ class Expressions(Constants):
             try:
                 value = getattr(base.value, node.attr)
             except AttributeError:
-                raise self.refuse("K207", node, f"{describe(base.value)} has no {node.attr}") from None
+                fix = did_you_mean(node.attr, dir(base.value))
+                raise self.refuse("K207", node, f"{describe(base.value)} has no {node.attr}", fix) from None
             return self.static(value, node)
         kind = base.type
         if isinstance(kind, BitsType):
@@ -179,14 +182,14 @@ class Expressions(Constants):
             target = types.target_of(kind)
             if isinstance(target, RegistersType):
                 if node.attr not in target.registers:
-                    raise self.refuse("K207", node, f"{target.name} has no register {node.attr}")
+                    raise self.refuse_field(node, target.name, node.attr, target.registers)
                 return RegisterRef(base, target.registers[node.attr], [], self.span(node))
             if node.attr == "value" and not isinstance(target, StructType):
                 return tree.Deref(self.span(node), target, base)
             base, kind = tree.Deref(self.span(node.value), target, base), target
         if isinstance(kind, StructType):
             if node.attr not in self.struct_fields(kind, node):
-                raise self.refuse("K207", node, f"{kind.name} has no {node.attr}: it has {', '.join(kind.fields)}")
+                raise self.refuse_field(node, kind.name, node.attr, kind.fields)
             return tree.Field(self.span(node), kind.fields[node.attr].type, base, node.attr)
         raise self.refuse("K207", node, f"{kind.name} has no fields")
 
@@ -195,13 +198,13 @@ class Expressions(Constants):
         try:
             return kind.fields
         except TypeError as error:
-            raise self.refuse("K103", node, str(error)) from None
+            raise self.refuse_type(node, error) from None
 
     def bit_field(self, kind: Type, node: ast.Attribute) -> BitField:
         """The bit field an attribute names."""
         assert isinstance(kind, BitsType)
         if node.attr not in kind.fields:
-            raise self.refuse("K207", node, f"{kind.name} has no {node.attr}: it has {', '.join(kind.fields)}")
+            raise self.refuse_field(node, kind.name, node.attr, kind.fields)
         return kind.fields[node.attr]
 
     def fit_bits(self, value: tree.Expression, bits: BitField, node: ast.AST) -> tree.Expression:

@@ -21,6 +21,7 @@ from kernel.lang.types import BOOL, NEVER, VOID, ArrayType, EnumType, IntType, T
 _REFUSED_STATEMENTS: dict[type[ast.AST], tuple[str, str]] = {
     ast.Raise: ("K125", "raise"),
     ast.Try: ("K125", "try"),
+    ast.TryStar: ("K125", "try"),
     ast.With: ("K120", "with"),
     ast.FunctionDef: ("K120", "function inside a kernel function"),
     ast.ClassDef: ("K120", "class inside a kernel function"),
@@ -178,7 +179,7 @@ class Frontend(Expressions):
         if node.msg is not None:
             text = self.expression(node.msg, None)
             if not isinstance(text, Static) or not isinstance(text.value, str):
-                raise self.refuse("K208", node.msg, "the message must be a string literal")
+                raise self.refuse("K208", node.msg, "the message must be a string literal", 'assert condition, "text"')
             message = text.value
         if isinstance(condition, tree.Const):
             return [] if condition.value else [tree.Panic(self.span(node), message)]
@@ -204,7 +205,7 @@ class Frontend(Expressions):
 
     def _annassign(self, node: ast.AnnAssign) -> list[tree.Statement]:
         if not isinstance(node.target, ast.Name):
-            raise self.refuse("K120", node, "annotation of something that is not a local")
+            raise self.refuse("K120", node, "annotation of something that is not a local", "leave the annotation out")
         name = node.target.id
         kind = self.annotation(node.annotation, inspect.Parameter.empty)
         if not types.is_storable(kind):
@@ -257,10 +258,9 @@ class Frontend(Expressions):
 
     def _store_local(self, node: ast.stmt, name: ast.Name, value: tree.Expression) -> tree.Statement:
         if value.type in (VOID, NEVER):
-            raise self.refuse("K112", node, f"the value is {value.type.name}")
+            raise self.refuse("K112", node, f"the value is {value.type.name}", "call it as a statement of its own")
         target, declares = self._target_local(name, value.type)
-        if target.type is not value.type:
-            raise self.refuse("K111", node, f"{name.id} is {target.type.name}, the value is {value.type.name}")
+        assert target.type is value.type  # The value was made for the type of the local.
         if value.type.aggregate:
             if not isinstance(value, (tree.New, tree.Call, tree.CallPointer)) or not declares:
                 raise self.refuse("K206", node, f"{name.id} is {value.type.name}")
@@ -316,7 +316,7 @@ class Frontend(Expressions):
 
     def _while(self, node: ast.While) -> tree.Statement:
         if node.orelse:
-            raise self.refuse("K120", node, "else of a loop")
+            raise self.refuse("K120", node, "else of a loop", "note in a local whether the loop was left by `break`")
         test, bound = self.bounded(node.test)
         condition = self.condition(test)
         if bound is None:
@@ -328,9 +328,9 @@ class Frontend(Expressions):
 
     def _for(self, node: ast.For) -> tree.Statement:
         if node.orelse:
-            raise self.refuse("K120", node, "else of a loop")
+            raise self.refuse("K120", node, "else of a loop", "note in a local whether the loop was left by `break`")
         if not isinstance(node.target, ast.Name):
-            raise self.refuse("K120", node.target, "several loop variables")
+            raise self.refuse("K120", node.target, "several loop variables", "loop with one, and index with it")
         iterable, bound = self.bounded(node.iter)
         if isinstance(iterable, ast.Call):
             function = self.expression(iterable.func, None)
@@ -339,7 +339,9 @@ class Frontend(Expressions):
         place = self.expression(iterable, None)
         if isinstance(place, tree.Expression) and isinstance(self.pointed(place).type, ArrayType):
             return self._for_array(node, self.pointed(place))
-        raise self.refuse("K120", node.iter, "loops run over range(...) or an array")
+        name = ast.unparse(iterable)
+        fix = f"for i in bounded(range(len({name})), N): {name}[i]" if isinstance(place, tree.Expression) else ""
+        raise self.refuse("K120", node.iter, "loops run over range(...) or an array", fix)
 
     def _loop_variable(self, name: ast.Name, kind: Type) -> tree.Variable:
         if name.id in self.loop_variables:
@@ -360,13 +362,14 @@ class Frontend(Expressions):
     def _for_range(self, node: ast.For, call: ast.Call, bound: int | None) -> tree.Statement:
         assert isinstance(node.target, ast.Name)
         if call.keywords or not 1 <= len(call.args) <= 3:
-            raise self.refuse("K208", call, "range(stop), range(start, stop) or range(start, stop, step)")
+            usage = "range(stop), range(start, stop) or range(start, stop, step)"
+            raise self.refuse("K208", call, f"{len(call.args)} for range", f"write {usage}")
         given = [self.operand(a) for a in call.args]
         step = 1
         if len(given) == 3:
             last = given.pop()
             if not isinstance(last, Static) or not isinstance(last.value, int) or last.value == 0:
-                raise self.refuse("K208", call.args[2], "the step must be a constant other than 0")
+                raise self.refuse("K208", call.args[2], "the step must be a constant other than 0", "write 1, 2, -1")
             step = last.value
         kinds = [g.type for g in given if isinstance(g, tree.Expression)]
         kind = kinds[0] if kinds else types.usize
@@ -415,7 +418,8 @@ class Frontend(Expressions):
         subject = self.value(node.subject, None)
         kind = subject.type
         if not isinstance(kind, (EnumType, IntType)):
-            raise self.refuse("K203", node.subject, f"match on {kind.name}")
+            fix = "use if and else" if kind is BOOL else "match on an integer or an enum"
+            raise self.refuse("K203", node.subject, f"match on {kind.name}", fix)
         self.entered.add(id(node))
         cases: list[tree.MatchCase] = []
         seen: set[int] = set()
@@ -423,7 +427,7 @@ class Frontend(Expressions):
         for case in node.cases:
             values = self._pattern(case.pattern, kind)
             if case.guard is not None:
-                raise self.refuse("K120", case.guard, "guard of a case")
+                raise self.refuse("K120", case.guard, "guard of a case", "write an `if` inside of the case")
             if default or seen & set(values):
                 self.diagnostics.add("K122", self.span(case.pattern), "an earlier case takes it")
                 continue
@@ -466,7 +470,7 @@ class Frontend(Expressions):
             function = self.expression(node.func, None)
             if isinstance(function, Static) and function.value is declare.bounded:
                 if len(node.args) != 2 or node.keywords:
-                    raise self.refuse("K208", node, "bounded(condition or range, N)")
+                    raise self.refuse("K208", node, "for bounded", "write bounded(condition or range, N)")
                 limit = self.expression(node.args[1], None)
                 if not isinstance(limit, Static) or not isinstance(limit.value, int) or limit.value < 1:
                     raise self.refuse("K301", node.args[1], "the bound must be a constant of 1 or more")

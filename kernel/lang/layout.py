@@ -51,6 +51,10 @@ class Memory:
         self.extra: list[Any] = []
 
 
+VIEW_NAMES = Memory.__slots__
+"""What every view has: no field of a struct may be called so."""
+
+
 class Cell(Memory):
     """Memory of one scalar: `.value`."""
 

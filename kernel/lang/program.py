@@ -10,9 +10,10 @@ from kernel.lang import checks, tree
 from kernel.lang.constants import Static
 from kernel.lang.declare import Assembly, Function, Variable
 from kernel.lang.errors import Diagnostics, Refused
+from kernel.lang.escape import check_escape
 from kernel.lang.expressions import Expressions
 from kernel.lang.frontend import Frontend, Signature, signature
-from kernel.lang.types import FnPtrType
+from kernel.lang.types import FnPtrType, Type
 
 
 @dataclass
@@ -57,6 +58,7 @@ class _Builder:
         self.diagnostics = Diagnostics()
         self.arch = arch
         self.refused: set[Any] = set()
+        self.kinds: set[Type] = set()
         self.pending: list[Function] = list(roots)
 
     def signature_of(self, function: Function | Assembly) -> Signature:
@@ -89,10 +91,12 @@ class _Builder:
             body = front.compile()
             program.bodies[function] = body
             self.collect(body.walk())
+            self.kinds |= {variable.type for variable in (*body.parameters, *body.locals)} | {body.result}
             checks.check_flow(body, self.diagnostics)
-            checks.check_escape(body, self.diagnostics)
         checks.check_recursion(program, self.diagnostics)
         self.check_pointers()
+        check_escape(program, self.diagnostics)
+        checks.check_fields(self.kinds, self.diagnostics)
         self.diagnostics.check()
         return program
 
@@ -112,6 +116,7 @@ class _Builder:
                 self.pending.append(node.function)
             elif isinstance(node, tree.Global) and node.variable not in self.program.variables:
                 self.program.variables[node.variable] = None
+                self.kinds.add(node.variable.type)
                 self.program.variables[node.variable] = initial = self.initial_value(node.variable)
                 if initial is not None:
                     self.collect(initial.walk())

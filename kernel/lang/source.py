@@ -52,3 +52,14 @@ def span_of(node: ast.AST, file: str, function: str) -> Span:
     # ast counts UTF-8 bytes; messages count characters.
     raw = text.encode()
     return Span(file, line, len(raw[:start].decode()), len(raw[:end].decode()), function)
+
+
+def field_span(file: str, line: int, struct: str, field: str) -> Span:
+    """Where a struct, whose decorator stands at `line` or just above, declares a field."""
+    linecache.checkcache(file)
+    for node in ast.walk(ast.parse("".join(linecache.getlines(file)), file)):
+        if isinstance(node, ast.ClassDef) and node.name == struct and node.end_lineno and node.end_lineno >= line:
+            for item in node.body:
+                if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id == field:
+                    return span_of(item, file, struct)
+    return Span(file, line, 0, 1, struct)

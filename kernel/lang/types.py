@@ -234,9 +234,11 @@ class Field:
 class StructType(Type):
     """A struct with C's layout. Calling it from ordinary Python makes an object that kernel functions can point at."""
 
-    def __init__(self, cls: type, resolve: Callable[[object], Type]):
+    def __init__(self, cls: type, resolve: Callable[[object], Type], file: str = "", line: int = 0):
         self.name = cls.__name__
         self.module = cls.__module__
+        self.file = file
+        self.line = line
         self.doc = cls.__doc__
         self._annotations = dict(cls.__dict__.get("__annotations__", {}))
         self._resolve = resolve
@@ -278,7 +280,7 @@ class StructType(Type):
     def aggregate(self) -> bool:
         return True
 
-    def __call__(self, **values: object) -> Any:
+    def __call__(self, /, **values: object) -> Any:
         from kernel.lang import layout
 
         return layout.new(self, values)
@@ -348,7 +350,7 @@ class BitsType(Type):
     def has_zero(self) -> bool:
         return all(f.type.has_zero for f in self.fields.values())
 
-    def __call__(self, raw: int = 0, **values: int) -> int:
+    def __call__(self, raw: int = 0, /, **values: int) -> int:
         """The integer with these field values; checked, for use from ordinary Python."""
         raw = self.base(raw)
         for name, value in values.items():

@@ -62,7 +62,7 @@ class LoadedImage:
 class MemoryDescriptor:
     """EFI_MEMORY_DESCRIPTOR (7.2.3); the firmware says how far apart they are."""
 
-    type: u32
+    memory_type: u32
     physical_start: u64
     virtual_start: u64
     number_of_pages: u64

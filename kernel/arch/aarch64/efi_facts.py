@@ -37,11 +37,15 @@ def add(info: Ptr[BootInfo], address: usize) -> bool:
     if row.number_of_pages > MOST_PAGES or row.physical_start > MOST_PAGES * PAGE:
         return True
     kind = RegionKind.RESERVED
-    if row.type == efi.CONVENTIONAL or (row.type >= efi.LOADER_CODE and row.type <= efi.BOOT_SERVICES_DATA):
+    if row.memory_type == efi.CONVENTIONAL or (
+        row.memory_type >= efi.LOADER_CODE and row.memory_type <= efi.BOOT_SERVICES_DATA
+    ):
         kind = RegionKind.FREE
-    elif row.type == efi.ACPI_RECLAIM:
+    elif row.memory_type == efi.ACPI_RECLAIM:
         kind = RegionKind.ACPI
-    elif row.type == 11 or row.type == 12 or row.type == 13:  # device registers and PAL code are no memory
+    elif (
+        row.memory_type == 11 or row.memory_type == 12 or row.memory_type == 13
+    ):  # device registers and PAL code are no memory
         return True
     return join_region(info, row.physical_start, row.number_of_pages * PAGE, kind)
 

@@ -1,13 +1,16 @@
 """Every row of the error table, and how its errors look.
 
-golden/CODE.py breaks the rule CODE (and no more than it must); golden/CODE.txt is what the compiler says. A rule that
-is dropped leaves its file without the error, and its test fails. `UPDATE_GOLDEN=1 pytest ...` rewrites the texts: read
+golden/CODE.py breaks the rule CODE (and no more than it must), golden/TOPIC.py the same rules in all the ways that are
+left; the .txt beside is what the compiler says. A check that is dropped leaves its file without the error, and its test
+fails. `UPDATE_GOLDEN=1 pytest ...` rewrites the texts: read
 the difference before you commit it.
 """
 
+import ast
 import importlib.util
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,38 +18,80 @@ import pytest
 from kernel.lang import CompileError, Ptr, fn, u8, u32
 from kernel.lang.build import build_object
 from kernel.lang.declare import Function
-from kernel.lang.errors import RULES
+from kernel.lang.errors import ROOT, RULES, Diagnostics
 from kernel.lang.program import compile_program
 
 GOLDEN = Path(__file__).parent / "golden"
-# Needs a target (K107) or machine code (K304): test_build.py and test_stack.py have their golden tests.
-ELSEWHERE = {"K107", "K304"}
+FILES = sorted(GOLDEN.rglob("*.py"))
+COMPILER = ROOT / "kernel" / "lang"
 
 
 def errors_of(path: Path) -> CompileError:
-    """Compiles every kernel function of a file, in one run."""
+    """Compiles every kernel function of a file, in one run; to machine code for `ARCH`, where the file names one."""
     spec = importlib.util.spec_from_file_location(f"golden_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     functions = [value for value in vars(module).values() if isinstance(value, Function)]
     with pytest.raises(CompileError) as caught:
-        compile_program(functions)
+        if arch := getattr(module, "ARCH", None):
+            build_object(functions, arch)
+        else:
+            compile_program(functions)
     return caught.value
 
 
-@pytest.mark.parametrize("code", sorted(set(RULES) - ELSEWHERE))
-def test_rule(code):
-    error = errors_of(GOLDEN / f"{code}.py")
-    assert code in error.codes, f"the file breaks {code}, the compiler found {error.codes}"
-    expected = GOLDEN / f"{code}.txt"
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_errors_are_found_and_shown_as_they_always_were(path):
+    error = errors_of(path)
+    expected = path.with_suffix(".txt")
     text = f"{error}\n"
     if os.environ.get("UPDATE_GOLDEN"):
         expected.write_text(text)
     assert text == expected.read_text()
 
 
-@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("code", sorted(RULES))
+def test_every_rule_has_a_file_that_breaks_it(code):
+    assert code in errors_of(next(path for path in FILES if path.stem == code)).codes
+
+
+def reporting_places() -> dict[tuple[str, int], str]:
+    """Every place of the compiler that reports an error: (file, each of its lines) -> what stands there."""
+    found = {}
+    for path in COMPILER.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            text = ast.unparse(node)
+            reports = node.func.attr == "refuse" or ast.unparse(node.func).endswith("diagnostics.add")
+            if reports and path.name not in ("errors.py", "constants.py") or '.refuse("K' in text.replace("'", '"'):
+                name = f"{path.name}:{node.lineno}: {text}"
+                found |= {(path.name, line): name for line in range(node.lineno, (node.end_lineno or 0) + 1)}
+    return found
+
+
+def test_every_place_that_reports_an_error_is_shown_by_a_golden_file(monkeypatch):
+    """So that each of them fails a test when it is dropped: the golden texts are compared to the letter."""
+    places, reached = reporting_places(), set()
+    add = Diagnostics.add
+
+    def noting(self, *arguments, **named):
+        frame = sys._getframe(1)
+        while frame.f_code.co_name == "refuse":
+            frame = frame.f_back
+        reached.add((Path(frame.f_code.co_filename).name, frame.f_lineno))
+        return add(self, *arguments, **named)
+
+    monkeypatch.setattr(Diagnostics, "add", noting)
+    for path in FILES:
+        errors_of(path)
+    shown = {places.get(place) for place in reached}
+    silent = {text for text in places.values() if text not in shown}
+    assert sorted(silent) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_every_error_has_code_place_line_caret_and_fix(path):
     for diagnostic in errors_of(path).diagnostics:
         lines = diagnostic.render().splitlines()

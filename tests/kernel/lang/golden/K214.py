@@ -11,12 +11,12 @@ class Color(IntEnum):
 @struct
 class Node:
     color: Color
-    owner: Ptr[u8]
+    buffer: Ptr[u8]
 
 
 @fn
 def f(p: Ptr[u8]) -> u8:
     a = zero(Node)
     b = zero(Array[Color, 3])
-    c = Node(owner=p)
+    c = Node(buffer=p)
     return p.value
