@@ -108,9 +108,9 @@ def check_rsdp(memory: View[u8], rsdp: u64) -> AcpiError:
 
 @struct
 class Root:
-    """The RSDT, or the XSDT (`wide`): the addresses of `count` tables."""
+    """The RSDT, or the XSDT (`wide`), at physical address `at`: the addresses of `count` tables."""
 
-    address: u64
+    at: u64
     count: u64
     wide: bool
 
@@ -123,7 +123,7 @@ def read_root(memory: View[u8], address: u64, wide: bool, root: Ptr[Root]) -> Ac
         return error
     if not is_at(memory, address, "XSDT" if wide else "RSDT"):
         return AcpiError.BAD_SIGNATURE
-    root.address = address
+    root.at = address
     root.wide = wide
     root.count = (u64(u32_at(memory, address + HEADER.length)) - HEADER.size) // (8 if wide else 4)
     if root.count > MAX_TABLES:
@@ -150,5 +150,5 @@ def root_address(memory: View[u8], rsdp: u64) -> u64:
 def table_address(memory: View[u8], root: Ptr[Root], index: u64) -> u64:
     """The address of a table, as the root has it: not checked."""
     if root.wide:
-        return u64_at(memory, root.address + HEADER.size + index * 8)
-    return u64(u32_at(memory, root.address + HEADER.size + index * 4))
+        return u64_at(memory, root.at + HEADER.size + index * 8)
+    return u64(u32_at(memory, root.at + HEADER.size + index * 4))

@@ -112,7 +112,7 @@ def read_acpi(memory: View[u8], info: Ptr[BootInfo], found: Ptr[Found]) -> AcpiE
     error = check_pointer(memory, info)
     if error != AcpiError.NONE:
         return error
-    root = Root(address=0, count=0, wide=False)
+    root = Root(at=0, count=0, wide=False)
     at = root_address(memory, info.rsdp)
     error = check(memory, info, at)
     if error == AcpiError.NONE:

@@ -101,7 +101,7 @@ def read_acpi(memory: View[u8], rsdp: u64, platform: Ptr[Platform]) -> AcpiError
     error = check_rsdp(memory, rsdp)
     if error != AcpiError.NONE:
         return error
-    root = Root(address=0, count=0, wide=False)
+    root = Root(at=0, count=0, wide=False)
     error = read_root(memory, root_address(memory, rsdp), is_wide(memory, rsdp), ptr(root))
     if error == AcpiError.TOO_MANY:
         platform.problem = error
