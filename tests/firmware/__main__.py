@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from tests.firmware import trixie
-from tests.firmware.dialogue import DEBIAN_12, differences, on_qemu
+from tests.firmware.dialogue import DEBIAN_12, differences, normalised, on_qemu, on_soc
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
         if args.qemu:
             print(on_qemu(images))
             continue
-        difference = differences(images)
+        difference = differences(normalised(on_qemu(images)), normalised(on_soc(images)))
         print(f"{name}: {'the same as on QEMU' if not difference else 'DIFFERS'}")
         print("\n".join(difference), end="\n" if difference else "", flush=True)
         failed += bool(difference)

@@ -1,13 +1,11 @@
 """Debian's unmodified U-Boot on our own firmware: on QEMU, and on the SoC with the same words."""
 
-import difflib
-
 import pytest
 
 from firmware.image import build_firmware
-from tests.firmware.dialogue import DEBIAN_12, Images, normalised, on_qemu, on_soc
+from tests.firmware.dialogue import BOOT_KERNEL, DEBIAN_12, Images, differences, normalised, on_qemu, on_soc
 
-COMMANDS = ("sbi", "fdt addr $fdtcontroladdr", "fdt print /reserved-memory", "crc32 80200000 1000")
+COMMANDS = ("sbi", "fdt addr $fdtcontroladdr", "fdt print /reserved-memory", "crc32 80200000 1000", *BOOT_KERNEL)
 EXTENSIONS = (
     "SBI 2.0",
     "  Set Timer",
@@ -30,5 +28,6 @@ def test_u_boot_runs_on_our_firmware_and_says_the_same_on_the_soc_as_on_qemu():
     for line in EXTENSIONS:
         assert any(said.startswith(line) for said in expected), line
     assert any("mmode_resv0@80000000" in line for line in expected)
-    difference = list(difflib.unified_diff(expected, seen, "QEMU", "SoC", lineterm=""))
+    assert "  arguments   monitor two=3" in expected, "our kernel, by booti"
+    difference = differences(expected, seen)
     assert not difference, "\n".join(difference)

@@ -1,0 +1,108 @@
+"""The kernel on the simulated hardware, on our firmware: one boot, and from its checkpoint everything that can be done
+on the monitor's console. The same as the other architectures do on QEMU.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from firmware.image import build_firmware
+from kernel import image
+from rtl.soc import SocConfig
+from sim.machine import Checkpoint, Machine, Outcome, Reason
+
+pytestmark = pytest.mark.xdist_group("kernel on the hardware")
+PROMPT = "\n> "
+BANNER_CYCLES, COMMAND_CYCLES = 2_000_000, 1_000_000
+
+
+@dataclass
+class Booted:
+    """The machine at the monitor's prompt, and the way back to there."""
+
+    machine: Machine
+    banner: str
+    prompt: Checkpoint
+
+    def type(self, text: str, until: str = PROMPT) -> tuple[str, Outcome]:
+        """What is printed for it, and how that ended."""
+        self.machine.console.read()
+        self.machine.console.write(text.encode())
+        outcome = self.machine.run(until=until, cycles=COMMAND_CYCLES)
+        return self.machine.console.read().decode().replace("\r", ""), outcome
+
+
+@pytest.fixture(scope="module")
+def booted() -> Iterator[Booted]:
+    with Machine(SocConfig()) as machine:
+        kernel = image.build("riscv64").path
+        machine.load_virt(bios=build_firmware().image, kernel=kernel, append="monitor two=3")
+        outcome = machine.run(until=PROMPT, cycles=BANNER_CYCLES)
+        banner = machine.console.read().decode().replace("\r", "")
+        assert outcome.reason is Reason.TEXT, f"{outcome.reason.value} {machine.where()}:\n{banner}"
+        yield Booted(machine, banner, machine.checkpoint())
+
+
+@pytest.fixture
+def monitor(booted: Booted) -> Booted:
+    booted.machine.restore(booted.prompt)
+    return booted
+
+
+def test_the_banner_comes_within_two_million_cycles_of_reset(booted: Booted):
+    assert booted.banner.endswith(PROMPT) and booted.prompt.cycle < BANNER_CYCLES
+
+
+def test_the_banner_says_what_this_machine_is(booted: Booted):
+    banner = booted.banner[booted.banner.index("\nSplax\n") :]
+    assert "cpu         riscv, 1 in all, started on 0\n" in banner
+    assert "features    rv64imac_zicsr" in banner
+    assert re.search(r"memory +128 MiB, \d+ KiB free, kernel at 0x80200000\n", banner)
+    assert "timer       10000000 Hz\n" in banner
+    assert "interrupts  PLIC\n" in banner
+    assert "boot        Linux Image\n" in banner
+    assert "console     ns16550 at 0x10000000, interrupt 10\n" in banner
+    assert "arguments   monitor two=3\n" in banner
+
+
+def test_typed_lines_arrive_by_interrupt_and_the_timer_ticks(monitor: Booted):
+    text, _ = monitor.type("interrupts\r")
+    found = re.search(r"timer +(\d+)\n +devices +(\d+)", text)
+    assert found and int(found[2]) > 0, text
+    monitor.machine.run(cycles=50_000)
+    later = re.search(r"timer +(\d+)\n", monitor.type("interrupts\r")[0])
+    assert later and int(later[1]) > int(found[1])
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        ("panic", ["panic: index out of bounds", "values 1005, 128", "kernel_monitor__fail+", "kernel_start+"]),
+        ("fault", ["fault in the kernel", "load page fault", "stval 0x8\n", "kernel_monitor__", "kernel_start+"]),
+        ("overflow", ["kernel stack overflow", "store page fault", "kernel_monitor__", "kernel_start+"]),
+        ("write-text", ["fault in the kernel", "store page fault", "kernel_monitor__", "kernel_start+"]),
+        ("run-data", ["fault in the kernel", "instruction page fault"]),
+    ],
+)
+def test_what_the_kernel_must_not_do_is_a_panic_with_a_backtrace(monitor: Booted, command: str, wanted: list[str]):
+    text, outcome = monitor.type(command + "\r")
+    assert (outcome.reason, outcome.status) == (Reason.FINISH, 1), text
+    at = 0
+    for part in wanted:
+        at = text.find(part, at)
+        assert at >= 0, f"no {part!r} in order in:\n{text}"
+
+
+def test_poweroff_ends_the_machine_with_status_0(monitor: Booted):
+    _, outcome = monitor.type("poweroff\r")
+    assert (outcome.reason, outcome.status) == (Reason.FINISH, 0)
+
+
+def test_reboot_starts_the_kernel_again(monitor: Booted):
+    text, outcome = monitor.type("reboot\r")
+    assert outcome.reason is Reason.RESET and text.endswith("rebooting\n")
+    assert monitor.machine.layout
+    monitor.machine.load(monitor.machine.layout)
+    assert monitor.type("", until="\nSplax\r\n")[1].reason is Reason.TEXT
