@@ -173,6 +173,11 @@ class Soc(wiring.Component):
             members["dma"] = In(axi4.Signature(addr_width=pa_width, data_width=64, id_width=DMA_ID_WIDTH))
         super().__init__(members)
 
+    @property
+    def dma_identifiers(self) -> range:
+        """AXI4 identifiers at the port `dram` of what devices do; the core's are others. Empty without config.dma."""
+        return self._crossbar.identifiers("dma") if self.config.dma else range(0)
+
     def _make_core(self) -> wiring.Component:
         if self._core is not None:
             return self._core

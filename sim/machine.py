@@ -142,7 +142,7 @@ class Console:
 
 
 class Memory:
-    """RAM as software last wrote it, whatever the caches hold. Reads cost no cycles."""
+    """RAM as software and devices last wrote it, whatever the caches hold. Reads cost no cycles."""
 
     def __init__(self, library: Library, handle: int):
         self._library, self._handle = library, handle

@@ -75,7 +75,8 @@ class SimTop(wiring.Component):
     Members
     -------
     Named PORT_CHANNEL_FIELD for AXI4 (`dram_ar_addr`), PORT_valid, PORT_ready, PORT_payload for plain streams,
-    and like the SoC's port otherwise. `features` says which optional ones there are.
+    and like the SoC's port otherwise. `dram_aw_by_device`: a device does this write, not the core; only with `dma`.
+    `features` says which optional ones there are.
     """
 
     def __init__(self, soc: Any):
@@ -106,6 +107,7 @@ class SimTop(wiring.Component):
         members |= self._axi("dram", ports["dram"].signature, outward=True)
         if "dma" in self.features:
             members |= self._axi("dma", ports["dma"].signature, outward=False)
+            members["dram_aw_by_device"] = Out(1)
         if "rvfi" in self.features:
             for name, member in ports["rvfi"].signature.members.items():
                 members[f"rvfi_{name}"] = Out(_width(member.shape))
@@ -164,6 +166,9 @@ class SimTop(wiring.Component):
             (enter if into_soc else leave)(f"dram_{channel}", fields, getattr(ports.dram, channel))
             if "dma" in self.features:
                 (leave if into_soc else enter)(f"dma_{channel}", fields, getattr(ports.dma, channel))
+        if "dma" in self.features:
+            identifiers, identifier = soc.dma_identifiers, ports.dram.aw.payload.id
+            observe("dram_aw_by_device", (identifier >= identifiers.start) & (identifier < identifiers.stop))
 
         m.d.comb += [
             ports.uart_tx.ready.eq(1),

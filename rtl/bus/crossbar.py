@@ -121,6 +121,11 @@ class Crossbar(wiring.Component):
             addr_width=self._addr_width, data_width=self._data_width, id_width=self.subordinate_id_width
         )
 
+    def identifiers(self, manager: str) -> range:
+        """Identifiers that a manager's bursts have toward the subordinates."""
+        index = [each.name for each in self._managers].index(manager)
+        return range(index << self._id_width, (index + 1) << self._id_width)
+
     def _router(self, manager: Manager) -> Router:
         """The decoder of `manager`. What its windows leave free goes to the error subordinate, numbered last."""
 

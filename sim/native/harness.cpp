@@ -354,10 +354,7 @@ private:
         if (t.dma_aw_valid && t.dma_aw_ready) dma_.state &= ~DMA_OFFER_ADDRESS, dma_.state |= DMA_WAIT;
         if (t.dma_w_valid && t.dma_w_ready) dma_.state &= ~DMA_OFFER_DATA;
         if (t.dma_ar_valid && t.dma_ar_ready) dma_.state &= ~DMA_OFFER_READ, dma_.state |= DMA_WAIT;
-        if (t.dma_b_valid) {
-            dma_.state = 0, dma_.response = t.dma_b_resp;
-            if (!dma_.response) memory.store(dma_.address, dma_.data, uint8_t(dma_.mask));
-        }
+        if (t.dma_b_valid) dma_.state = 0, dma_.response = t.dma_b_resp;
         if (t.dma_r_valid) dma_.state = 0, dma_.data = t.dma_r_data, dma_.response = t.dma_r_resp;
     }
 #endif

@@ -15,7 +15,9 @@ constexpr uint64_t PAGE = 4096;
 
 // RAM in two layers. `ram` is what the DRAM chips hold. The core's cache is write-back, so what programs have stored
 // may not be there yet: the SoC reports every store as it commits, and `newest` keeps a copy of each page that was
-// stored to. Reads from outside look there first, and so never disturb the machine.
+// stored to. Reads from outside look there first, and so never disturb the machine. What devices write by DMA enters
+// `newest` when it reaches DRAM; of two writes to the same byte, by the core and by a device, that nothing orders, the
+// last one seen here stays.
 class Memory {
 public:
     Memory(uint64_t base, uint64_t size) : base(base), size(size), touched_(size / PAGE), newest_(size / PAGE) {
@@ -40,6 +42,12 @@ public:
     void write_word(uint64_t address, uint64_t value, uint8_t mask) {
         touched_[(address - base) / PAGE] = 1;
         merge(ram_ + (address - base), value, mask);
+    }
+
+    // A device wrote; as above.
+    void device_write(uint64_t address, uint64_t value, uint8_t mask) {
+        write_word(address, value, mask);
+        if (auto& page = newest_[(address - base) / PAGE]) merge(page.get() + (address - base) % PAGE, value, mask);
     }
 
     // The core stored; `address` is anywhere, of a doubleword.
@@ -120,7 +128,7 @@ private:
 // One AXI4 burst that is waiting or under way.
 struct Burst {
     uint64_t address, due;
-    uint32_t id, beats, size, kind, done;
+    uint32_t id, beats, size, kind, done, by_device;
 
     uint64_t beat_address() const {
         uint64_t bytes = uint64_t{1} << size, total = bytes * beats;
@@ -149,10 +157,10 @@ public:
     template <typename Port> void cycle(Port& top, uint64_t now) {
         if (top.dram_ar_valid)
             reads_.push_back({top.dram_ar_addr, now + latency - SLICE, top.dram_ar_id, top.dram_ar_len + 1u,
-                              top.dram_ar_size, top.dram_ar_burst, 0});
+                              top.dram_ar_size, top.dram_ar_burst, 0, 0});
         if (top.dram_aw_valid)
             writes_.push_back({top.dram_aw_addr, 0, top.dram_aw_id, top.dram_aw_len + 1u, top.dram_aw_size,
-                               top.dram_aw_burst, 0});
+                               top.dram_aw_burst, 0, by_device(top)});
         if (top.dram_w_valid) beats_.push_back({top.dram_w_data, top.dram_w_strb});
         if (!beats_.empty() && !writes_.empty()) write_beat(now);
         read_beat(top, now);
@@ -172,6 +180,11 @@ private:
         uint64_t data;
         uint32_t mask;
     };
+
+    template <typename Port> static uint32_t by_device(const Port& top) {
+        if constexpr (requires { top.dram_aw_by_device; }) return top.dram_aw_by_device;
+        return 0;
+    }
 
     template <typename Port> void read_beat(Port& top, uint64_t now) {
         if (reads_.empty() || reads_.front().due > now) {
@@ -194,10 +207,12 @@ private:
     void write_beat(uint64_t now) {
         Burst& burst = writes_.front();
         uint64_t address = burst.beat_address() & ~uint64_t{7};
-        if (memory_.contains(address, 8))
-            memory_.write_word(address, beats_.front().data, uint8_t(beats_.front().mask));
-        else
+        if (!memory_.contains(address, 8))
             burst.due = 3;  // a write has no due time: the field keeps its response
+        else if (burst.by_device)
+            memory_.device_write(address, beats_.front().data, uint8_t(beats_.front().mask));
+        else
+            memory_.write_word(address, beats_.front().data, uint8_t(beats_.front().mask));
         beats_.pop_front();
         write_bytes += uint64_t{1} << burst.size;
         if (++burst.done == burst.beats) {

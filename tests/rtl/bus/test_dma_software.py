@@ -45,3 +45,6 @@ def test_software_and_a_dma_device_see_each_others_writes(tmp_path):
         machine.load_elf(program)
         outcome = machine.run(cycles=5_000_000)
         assert (outcome.reason, outcome.status) == (Reason.FINISH, 0), f"{outcome}; {machine.where()}"
+        source, destination = (machine.memory.read(machine.address(name), 4096) for name in ("source", "destination"))
+        assert destination[3:4003] == source[3:4003], "memory from outside is not what the device wrote"
+        assert (destination[:3], destination[4003:]) != (source[:3], source[4003:])
