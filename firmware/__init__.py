@@ -14,7 +14,7 @@ and from then on answers its calls.
 | `emulate` | misaligned loads and stores, counters: instructions that a core does not have |
 | `device_tree` | what the machine has; reserves the firmware's memory |
 | `console` | UART, DBCN extension, legacy console |
-| `image` | builds it: `python -m firmware --out FILE`, or `--bios splax` |
+| `image`, `compile` | builds it: `python -m firmware --out FILE`, or `--bios splax` |
 
 Assembly and raw addresses are in kernel/arch/riscv64/machine_mode/, where the language allows them.
 """

@@ -16,7 +16,7 @@ def write(out: Path | None, elf: Path | None) -> None:
             fresh = target.with_name(target.name + ".new")
             shutil.copyfile(source, fresh)
             os.replace(fresh, target)
-    print(firmware.report())
+    print(firmware.report)
 
 
 def main() -> None:

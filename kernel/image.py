@@ -5,28 +5,23 @@
 `F` is what boots (for riscv64 and aarch64 the flat Image), `F.elf` beside it has symbols and DWARF. A build is a
 process of its own, since an architecture is chosen when the kernel's modules are imported (see `kernel.arch`).
 
-Warm builds do not import the compiler: a manifest names every file that went into an image, with its hash, and the
-image's hash. When all of them are still what they were, the image is what it was.
+Warm builds do not import the compiler: see kernel/manifest.py.
 """
 
 import argparse
-import hashlib
-import json
 import os
 import re
 import struct
-import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from kernel import manifest
+
 ARCHITECTURES = ("riscv64", "x86_64", "aarch64")
 USER_MODE = ARCHITECTURES  # where the microkernel runs programs
-VERSION = "2"  # of the manifest's form
 FLAGS = ("-fno-omit-frame-pointer",)  # for backtraces
 
 
@@ -63,19 +58,12 @@ def build(arch: str) -> Image:
     started = time.monotonic()
     if arch not in ARCHITECTURES:
         raise ImageError(f"unknown architecture {arch!r}: use one of {', '.join(ARCHITECTURES)}")
-    known = _intact(arch)
-    if known is not None:
-        return _image(arch, known, cached=True, started=started)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "KERNEL_ARCH": arch}
-    command = [sys.executable, "-c", "from kernel.image import child; child()"]
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode:
-        lines = (result.stderr or result.stdout).strip()
-        raise ImageError(f"the {arch} kernel does not build:\n{lines}")
-    made = _intact(arch)
-    if made is None:
-        raise ImageError(f"the {arch} kernel was built, and what was written is not what is there: {_directory(arch)}")
-    return _image(arch, made, cached=False, started=started)
+    place = manifest.directory(f"image-{arch}")
+    try:
+        sizes, cached = manifest.built(place, "from kernel.image import child; child()", KERNEL_ARCH=arch)
+    except manifest.BuildError as error:
+        raise ImageError(f"the {arch} kernel does not build:\n{error}") from None
+    return Image(arch, place / "kernel", place / "kernel.elf", sizes, cached, time.monotonic() - started)
 
 
 def write(arch: str, out: Path) -> Image:
@@ -89,74 +77,15 @@ def write(arch: str, out: Path) -> Image:
     return Image(arch, out, elf, made.sizes, made.cached, made.seconds)
 
 
-# What is kept: build/cache/kernel/image-ARCH/{kernel, kernel.elf, manifest.json}
-
-
-def _directory(arch: str) -> Path:
-    return Path(os.environ.get("SPLAX_CACHE", ROOT / "build" / "cache")) / "kernel" / f"image-{arch}"
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _intact(arch: str) -> dict | None:
-    """The manifest, if all that it names is as it says."""
-    directory = _directory(arch)
-    try:
-        manifest = json.loads((directory / "manifest.json").read_text())
-        if manifest["version"] != VERSION or manifest["tools"] != _tools():
-            return None
-        for name, digest in manifest["sources"].items():
-            if _digest(ROOT / name) != digest:
-                return None
-        for name, digest in manifest["outputs"].items():
-            if _digest(directory / name) != digest:
-                return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return manifest
-
-
-def _tools() -> str:
-    """What else decides the output: Python, and the pinned compiler (its wheel's record changes with its version)."""
-    found = sorted(path.name for path in Path(sys.prefix).glob("lib/python*/site-packages/ziglang-*.dist-info"))
-    return f"{sys.version} {found}"
-
-
-def _image(arch: str, manifest: dict, *, cached: bool, started: float) -> Image:
-    directory = _directory(arch)
-    seconds = time.monotonic() - started
-    return Image(arch, directory / "kernel", directory / "kernel.elf", manifest["sizes"], cached, seconds)
-
-
-def _sources() -> list[Path]:
-    """The project's files that this process imported, and the headers that C includes."""
-    found = {Path(f).resolve() for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))}
-    found |= {path.resolve() for path in (ROOT / "kernel").rglob("*.h")}
-    return sorted(path for path in found if path.is_relative_to(ROOT) and ".venv" not in path.parts)
-
-
 def child() -> None:
     """The build itself, in a process that has imported nothing of the kernel yet."""
     from kernel import arch
     from kernel.lang import CompileError
     from kernel.lang.build import ToolError
 
-    directory = _directory(arch.selected)
-    directory.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(dir=directory.parent) as scratch:
-            sizes = _link(arch.selected, Path(scratch))
-            outputs = {name: _digest(Path(scratch) / name) for name in ("kernel", "kernel.elf")}
-            sources = {path.relative_to(ROOT).as_posix(): _digest(path) for path in _sources()}
-            manifest = {"version": VERSION, "tools": _tools(), "sizes": sizes, "outputs": outputs, "sources": sources}
-            directory.mkdir(exist_ok=True)
-            for name in outputs:
-                os.replace(Path(scratch) / name, directory / name)
-            fresh = Path(scratch) / "manifest.json"
-            fresh.write_text(json.dumps(manifest, indent=1))
-            os.replace(fresh, directory / "manifest.json")
+        place = manifest.directory(f"image-{arch.selected}")
+        manifest.keep(place, ("kernel", "kernel.elf"), lambda scratch: _link(arch.selected, scratch))
     except (CompileError, ToolError, ImageError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)

@@ -1,0 +1,95 @@
+"""What a build made, kept with the hashes of everything that went into it, so that a warm build imports no compiler.
+
+A directory holds the outputs and manifest.json: the hash of every output, of every file of the project that the build
+imported, and of its tools. While all of them are what they were, the outputs are what a build would make; anything
+else, a damaged file as well, is made again. A build is a process of its own: what it imported is what it depends on.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+VERSION = "3"  # of the manifest's form
+
+
+class BuildError(RuntimeError):
+    """A build failed; the message is what it said."""
+
+
+def directory(name: str) -> Path:
+    """Where the build called `name` keeps what it made: under $SPLAX_CACHE, or build/cache in the project."""
+    return Path(os.environ.get("SPLAX_CACHE", ROOT / "build" / "cache")) / "kernel" / name
+
+
+def built(place: Path, program: str, **environment: str) -> tuple[dict[str, Any], bool]:
+    """(the facts that the build noted, whether they were there already).
+
+    `program` is Python source that builds: it calls `keep`. `environment` is added to this process's.
+    """
+    if (known := _intact(place)) is not None:
+        return known, True
+    variables = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise BuildError((result.stderr or result.stdout).strip())
+    if (made := _intact(place)) is None:
+        raise BuildError(f"it was built, and what was written is not what is there: {place}")
+    return made, False
+
+
+def keep(place: Path, outputs: Sequence[str], make: Callable[[Path], dict[str, Any]]) -> None:
+    """Called by a build: `make` writes `outputs` into the directory that it is given, and returns facts for JSON."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
+        facts = make(Path(scratch))
+        manifest = {
+            "version": VERSION,
+            "tools": _tools(),
+            "facts": facts,
+            "outputs": {name: _digest(Path(scratch, name)) for name in outputs},
+            "sources": {path.relative_to(ROOT).as_posix(): _digest(path) for path in _sources()},
+        }
+        place.mkdir(exist_ok=True)
+        for name in outputs:
+            os.replace(Path(scratch, name), place / name)
+        fresh = Path(scratch, "manifest.json")
+        fresh.write_text(json.dumps(manifest, indent=1))
+        os.replace(fresh, place / "manifest.json")
+
+
+def _intact(place: Path) -> dict[str, Any] | None:
+    """The facts, if all that the manifest names is as it says."""
+    try:
+        manifest = json.loads((place / "manifest.json").read_text())
+        if manifest["version"] != VERSION or manifest["tools"] != _tools() or not manifest["outputs"]:
+            return None
+        files = [(ROOT / name, digest) for name, digest in manifest["sources"].items()]
+        files += [(place / name, digest) for name, digest in manifest["outputs"].items()]
+        return manifest["facts"] if all(_digest(path) == digest for path, digest in files) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _tools() -> str:
+    """What else decides the output: Python, and the pinned compiler (its wheel's record changes with its version)."""
+    found = sorted(path.name for path in Path(sys.prefix).glob("lib/python*/site-packages/ziglang-*.dist-info"))
+    return f"{sys.version} {found}"
+
+
+def _sources() -> list[Path]:
+    """The project's files that this process imported, and the headers that C includes."""
+    found = {Path(f).resolve() for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))}
+    found |= {path.resolve() for path in (ROOT / "kernel").rglob("*.h")}
+    return sorted(path for path in found if path.is_relative_to(ROOT) and ".venv" not in path.parts)
