@@ -4,9 +4,11 @@ import os
 import re
 import select
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 
 import pytest
@@ -84,3 +86,31 @@ class Machine:
         while self._read(deadline):
             pass
         return self.process.wait(max(0.1, deadline - time.monotonic()))
+
+
+class Monitor:
+    """QEMU's own view of a machine, through its human monitor at a socket: `monitor(folder)` gives the option."""
+
+    def __init__(self, path: Path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(str(path))
+        self._answer()
+
+    def ask(self, command: str) -> str:
+        """What it answers."""
+        self.socket.sendall(command.encode() + b"\n")
+        return self._answer()
+
+    def _answer(self) -> str:
+        text = b""
+        while not text.endswith(b"(qemu) "):
+            more = self.socket.recv(1 << 16)
+            assert more, "QEMU ended"
+            text += more
+        return text.decode(errors="replace").replace("\r", "")
+
+
+def monitor(folder: Path) -> list[str]:
+    """Options for a monitor at folder/monitor."""
+    return ["-monitor", f"unix:{folder / 'monitor'},server=on,wait=off"]

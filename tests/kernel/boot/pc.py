@@ -1,7 +1,6 @@
 """PCs under QEMU: q35 with a debug exit, so that a failure is an exit status (code * 2 + 1)."""
 
 import os
-import socket
 import struct
 from pathlib import Path
 
@@ -74,31 +73,3 @@ def stub(folder: Path, entry: int, *, eax: int = 0, ebx: int = DATA_AT, data: by
     path = folder / "stub"
     path.write_bytes((head + b"".join(programs) + elf_note).ljust(0x1000, b"\0") + content)
     return ["-kernel", str(path), "-device", f"loader,file={kernel()}"]
-
-
-class Monitor:
-    """QEMU's own view of a machine, through its human monitor at a socket: `monitor(folder)` gives the option."""
-
-    def __init__(self, path: Path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
-        self.socket.connect(str(path))
-        self._answer()
-
-    def ask(self, command: str) -> str:
-        """What it answers."""
-        self.socket.sendall(command.encode() + b"\n")
-        return self._answer()
-
-    def _answer(self) -> str:
-        text = b""
-        while not text.endswith(b"(qemu) "):
-            more = self.socket.recv(1 << 16)
-            assert more, "QEMU ended"
-            text += more
-        return text.decode(errors="replace").replace("\r", "")
-
-
-def monitor(folder: Path) -> list[str]:
-    """Options for a monitor at folder/monitor."""
-    return ["-monitor", f"unix:{folder / 'monitor'},server=on,wait=off"]

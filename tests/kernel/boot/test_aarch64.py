@@ -7,7 +7,8 @@ import pytest
 
 from kernel import image
 
-from .machine import Machine
+from .machine import Machine, Monitor, monitor
+from .protection import PAGE, Mapping, check
 
 QEMU = "qemu-system-aarch64 -display none -monitor none -nodefaults -serial stdio -no-reboot".split()
 STATUS = ["-semihosting-config", "enable=on,target=native"]  # by which a panic is a status, as `splax qemu` has it
@@ -97,6 +98,35 @@ def test_what_the_kernel_must_not_do_is_a_panic_with_a_backtrace(command: str, w
         assert m.wait() == 1
         for text in wanted:
             m.expect(text, seconds=0.1)
+
+
+def walk(view: Monitor, table: int, virtual: int = -1 << 39, level: int = 1) -> list[Mapping]:
+    """What tables of the 4 KiB granule map (DDI 0487 D8.3): QEMU shows an Arm's memory, not what it means."""
+    found = []
+    text = view.ask(f"xp /512gx {table:#x}")
+    entries = [int(word, 16) for word in re.findall(r" (0x[0-9a-f]{16})", text)]
+    assert len(entries) == 512, text
+    size = PAGE << 9 * (3 - level)
+    for index, entry in enumerate(entries):
+        target, here = entry & 0xFFFF_FFFF_F000, virtual + index * size
+        if entry & 3 == 3 and level < 3:
+            assert entry >> 59 == 0, "no rights taken away for what is below"
+            found += walk(view, target, here, level + 1)
+        elif entry & 1:
+            assert entry & 2 or level < 3, f"reserved descriptor {entry:#x}"
+            writable, user = not entry >> 7 & 1, bool(entry >> 6 & 1)
+            found.append(Mapping(here & (1 << 64) - 1, target, size, writable, not entry >> 53 & 1, user))
+            assert entry >> 54 & 1, "UXN: never executable in user mode"
+    return found
+
+
+def test_no_page_is_writable_and_executable(tmp_path):
+    symbols = image.Elf(image.build("aarch64").elf.read_bytes()).symbols
+    kernel_physical = 0x4020_0000
+    with machine(*monitor(tmp_path)) as m:
+        m.expect("\n> ")
+        root = symbols["kernel_arch_aarch64_paging__root"] - symbols["image_start"] + kernel_physical
+        check("aarch64", walk(Monitor(tmp_path / "monitor"), root), kernel_physical)
 
 
 def test_a_panic_ends_the_machine_where_nobody_takes_a_status():

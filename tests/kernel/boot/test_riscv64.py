@@ -6,7 +6,8 @@ import pytest
 
 from kernel import image
 
-from .machine import Machine
+from .machine import Machine, Monitor, monitor
+from .protection import Mapping, check
 
 QEMU = "qemu-system-riscv64 -M virt -display none -monitor none -nodefaults -serial stdio -no-reboot".split()
 
@@ -56,6 +57,18 @@ def test_what_the_kernel_must_not_do_is_a_panic_with_a_backtrace(command: str, w
         assert m.wait() == 1
         for text in wanted:
             m.expect(text, seconds=0.1)
+
+
+def test_qemu_sees_no_page_writable_and_executable(tmp_path):
+    with machine(*monitor(tmp_path)) as m:
+        m.expect("\n> ")
+        text = Monitor(tmp_path / "monitor").ask("info mem")
+    rows = re.findall(r"^([0-9a-f]{16}) ([0-9a-f]{16}) ([0-9a-f]{16}) r([w-])([x-])([u-])", text, re.M)
+    mappings = [
+        Mapping(int(v, 16), int(p, 16), int(n, 16), write=w == "w", execute=x == "x", user=u == "u")
+        for v, p, n, w, x, u in rows
+    ]
+    check("riscv64", mappings, kernel_physical=0x8020_0000)
 
 
 def test_reboot_starts_the_kernel_again():

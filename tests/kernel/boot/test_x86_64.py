@@ -12,8 +12,9 @@ import pytest
 from kernel import image, iso
 from sim.other_twins import UEFI
 
-from .machine import Machine
-from .pc import DATA_AT, FAILED, Monitor, kernel, limine, monitor, pc, pvh, stub, uefi
+from .machine import Machine, Monitor, monitor
+from .pc import DATA_AT, FAILED, kernel, limine, pc, pvh, stub, uefi
+from .protection import PAGE, Mapping, check
 
 PANICS = [
     ("panic", ["panic: index out of bounds", "values 1005, 128", "kernel_monitor__fail+", "kernel_start+"]),
@@ -136,19 +137,11 @@ def test_qemu_sees_every_protection_on_and_no_page_writable_and_executable(tmp_p
         assert efer >> 11 & 1 and efer >> 10 & 1, "execute disable, long mode"
         pages = re.findall(r"^([0-9a-f]{16}): ([0-9a-f]{16}) (\S{9})", view.ask("info tlb"), re.M)
         assert len(pages) > 100
-        symbols = image.Elf(image.build("x86_64").elf.read_bytes()).symbols
-        linear = {int(a, 16): flags for a, _, flags in pages}
-        assert not [hex(a) for a, flags in linear.items() if flags[0] != "X" and flags[8] == "W"], "W and X"
-        assert not [hex(a) for a, flags in linear.items() if flags[7] == "U"], "user pages"
-        assert all(flags[0] == "X" or symbols["image_start"] <= a < symbols["text_end"] for a, flags in linear.items())
-        assert all(linear[a][8] != "W" for a in range(symbols["image_start"], symbols["rodata_end"], 4096))
-        assert linear[symbols["stack_bottom"]][8] == "W"
-        for guarded in ("stack_bottom", "panic_stack_bottom"):
-            assert symbols[guarded] - 4096 not in linear, f"the guard page below {guarded}"
-        # In the direct map too, the image's constant part is read-only.
-        writable = {int(p, 16) for a, p, flags in pages if flags[8] == "W" and int(p, 16) < 128 << 20}
-        size = symbols["rodata_end"] - symbols["image_start"]
-        assert not writable & set(range(0x20_0000, 0x20_0000 + size, 4096))
+        mappings = [
+            Mapping(int(a, 16), int(p, 16), PAGE, write=f[8] == "W", execute=f[0] != "X", user=f[7] == "U")
+            for a, p, f in pages
+        ]
+        check("x86_64", mappings, kernel_physical=0x20_0000)
 
 
 def test_a_cpu_without_them_boots_all_the_same():
