@@ -91,5 +91,5 @@ def _tools() -> str:
 def _sources() -> list[Path]:
     """The project's files that this process imported, and the headers that C includes."""
     found = {Path(f).resolve() for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))}
-    found |= {path.resolve() for path in (ROOT / "kernel").rglob("*.h")}
+    found |= {path.resolve() for form in ("*.h", "*.c") for path in (ROOT / "kernel").rglob(form)}
     return sorted(path for path in found if path.is_relative_to(ROOT) and ".venv" not in path.parts)

@@ -10,7 +10,8 @@ from kernel.abi import NEVER_TIMES_OUT, Error
 from kernel.lang import *
 from kernel.services.description import SYSTEM
 from kernel.services.names import Name, name_words
-from kernel.services.protocol import READ_BYTES, UNKNOWN, WRITE_BYTES, ConsoleCall
+from kernel.services.protocol import INPUT_BIT, READ_BYTES, UNKNOWN, WRITE_BYTES, ConsoleCall
+from kernel.services.run import SESSION_BADGE
 from kernel.user import calls, service, uart
 from kernel.user.message import Message
 from kernel.user.uart import FIFO_BYTES
@@ -67,7 +68,7 @@ def drain() -> None:
         else:
             lost += 1
     if used > 0:
-        _ = calls.notify(INPUT, 1)
+        _ = calls.notify(INPUT, INPUT_BIT)
 
 
 @fn
@@ -100,7 +101,7 @@ def serve(message: Ptr[Message]) -> None:
     message.option = 0
     if message.words[0] == u64(ConsoleCall.WRITE):
         write(message)
-    elif message.words[0] == u64(ConsoleCall.READ):
+    elif message.words[0] == u64(ConsoleCall.READ) and message.number != SESSION_BADGE:
         read(message)
     elif message.words[0] == u64(ConsoleCall.INPUT):
         drain()

@@ -12,6 +12,9 @@
 | | START, STOP, KILL | name 1..3 (operator only) | AtlasError |
 | S-INIT | START, STOP | service 1 (S-ATLAS only) | Error |
 | | INSPECT | service 1, what 2: INSPECT_TABLE, ... (operator only) | Error, with a capability to look at it |
+| | RUN | name 1..3, argument 4 (operator only) | Error |
+| | KILL_PROGRAM | (operator only) | Error |
+| | OUTCOME | (operator only) | Error, Outcome 1, status or cause 2, address 3, place 4, name 5..7 |
 | console | WRITE | count 1, bytes 2..7 | bytes taken |
 | | READ | | count, bytes 1..7 |
 | | INPUT | (its own interrupt thread) | |
@@ -27,6 +30,10 @@ UNKNOWN = 0xFFFF
 WRITE_BYTES = 48
 READ_BYTES = 56
 INSPECT_TABLE, INSPECT_THREAD, INSPECT_MEMORY = 0, 1, 2
+INSPECT_PROGRAM, INSPECT_FREE = 0xFFFF, 0xFFFE
+"""Instead of a service's number, for its memory: what `run` has, and what no service has."""
+INPUT_BIT, ENDED_BIT = 1, 2
+"""In the shell's notification: something was typed; the program that ran has ended."""
 
 FAULT_BADGE = 1 << 32
 """In the badge of a service's fault capability: what comes by it is from the kernel."""
@@ -60,6 +67,9 @@ class InitCall(IntEnum):
     START = 1
     STOP = 2
     INSPECT = 3
+    RUN = 4
+    KILL_PROGRAM = 5
+    OUTCOME = 6
 
 
 @enum(8)

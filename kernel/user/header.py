@@ -7,6 +7,8 @@ from kernel.arch.aarch64 import user as aarch64
 from kernel.arch.riscv64 import user as riscv64
 from kernel.arch.x86_64 import user as x86_64
 from kernel.lang.declare import Assembly
+from kernel.services.protocol import ConsoleCall
+from kernel.services.run import SESSION
 from kernel.user.message import Message
 
 ENUMS: tuple[EnumMeta, ...] = (
@@ -16,6 +18,7 @@ ENUMS: tuple[EnumMeta, ...] = (
     abi.SliceClass,
     abi.ThreadState,
     abi.AuditEvent,
+    ConsoleCall,
 )
 
 
@@ -43,6 +46,7 @@ def header() -> str:
         f"#define SPLAX_WORDS {abi.WORDS}",
         f"#define SPLAX_NEVER_TIMES_OUT {abi.NEVER_TIMES_OUT:#x}u",
         f"#define SPLAX_TICKS_PER_SECOND {abi.TICKS_PER_SECOND}u",
+        f"#define SPLAX_SESSION {SESSION:#x}u",
         *(f"#define SPLAX_RIGHT_{n} {v}u" for n, v in vars(abi.Rights).items() if n.isupper()),
     ]
     for enum in ENUMS:

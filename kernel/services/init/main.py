@@ -24,24 +24,31 @@ from kernel.services.description import (
     GrantKind,
     GrantRow,
 )
-from kernel.services.init import loader
+from kernel.services.init import jobs, loader
+from kernel.services.init.jobs import JOB_FAULT_BADGE, Job
 from kernel.services.init.loader import Builder, Child
 from kernel.services.init.memory import first_life, largest_untyped
 from kernel.services.names import Name
 from kernel.services.protocol import (
+    ENDED_BIT,
     FAULT_BADGE,
+    INSPECT_FREE,
     INSPECT_MEMORY,
+    INSPECT_PROGRAM,
     INSPECT_TABLE,
     INSPECT_THREAD,
     OPERATOR_BADGE,
     UNKNOWN,
     InitCall,
 )
+from kernel.services.run import PROGRAM_BITS, Outcome
 from kernel.user import calls, first_table
 from kernel.user.layout import ARCHIVE_AT, CONSOLE_AT, SECOND_STACK_TOP, STACK_TOP
 from kernel.user.message import Message
 
 ATLAS = SYSTEM.index("atlas")
+CONSOLE_SERVICE = SYSTEM.index("console")
+SHELL_INPUT = SYSTEM.notifications.index("shell-input")
 ATLAS_BADGE = 1
 INIT_FAULT_BADGE = FAULT_BADGE
 QUANTUM = 100_000  # ticks: 10 ms
@@ -50,11 +57,14 @@ FIRST_ENDPOINT = 64
 FIRST_NOTIFICATION = FIRST_ENDPOINT + 16
 OWN_ENDPOINT = 96
 SCRATCH = 97  # a capability on its way to somebody
+JOB_MEMORY = 111
 FIRST_MEMORY = 112
 FIRST_OBJECT = 128
 OBJECTS = 64
-"""Slots for each service's objects."""
-assert FIRST_OBJECT + OBJECTS * SERVICE_COUNT <= 1 << first_table.TABLE_BITS
+"""Slots for each service's objects; what follows is for those of the program that runs."""
+FIRST_JOB_SLOT = FIRST_OBJECT + OBJECTS * SERVICE_COUNT
+LAST_JOB_SLOT = (1 << first_table.TABLE_BITS) - 1
+assert FIRST_JOB_SLOT + 256 <= LAST_JOB_SLOT
 
 
 @struct
@@ -70,6 +80,8 @@ class Running:
 running = variable(Array[Running, SERVICE_COUNT])
 notifications = variable(Array[u64, NOTIFICATION_COUNT])
 own_endpoint = variable(u64, 0)
+free_memory = variable(u64, 0)
+job = variable(Job)
 machine = variable(u16, 0)
 
 
@@ -209,6 +221,10 @@ def inspect_service(message: Ptr[Message]) -> Error:
     """INSPECT: a capability that only looks."""
     if message.number & OPERATOR_BADGE == 0:
         return Error.DENIED
+    if message.words[2] == INSPECT_MEMORY and message.words[1] == INSPECT_PROGRAM:
+        return inspect_memory(job.memory, message)
+    if message.words[2] == INSPECT_MEMORY and message.words[1] == INSPECT_FREE:
+        return inspect_memory(free_memory, message)
     if message.words[1] >= SERVICE_COUNT or not running[usize(message.words[1])].up:
         return Error.OUT_OF_RANGE
     service = ptr(running[usize(message.words[1])])
@@ -218,16 +234,37 @@ def inspect_service(message: Ptr[Message]) -> Error:
     elif message.words[2] == INSPECT_THREAD:
         source = service.child.threads[0]
     elif message.words[2] == INSPECT_MEMORY:
-        figures = Message()
-        error = calls.inspect(service.memory, ptr(figures))
-        message.words[1] = u64(1) << figures.words[4]
-        message.words[2] = figures.words[2]
-        return error
+        return inspect_memory(service.memory, message)
     else:
         return Error.OUT_OF_RANGE
     message.capability = source
     message.option = calls.grant_option(Rights.READ, False)
     return Error.NONE
+
+
+@fn
+def inspect_memory(memory: u64, message: Ptr[Message]) -> Error:
+    """Bytes of an untyped, and how many of them are used."""
+    figures = Message()
+    error = calls.inspect(memory, ptr(figures))
+    message.words[1] = u64(1) << figures.words[4]
+    message.words[2] = figures.words[2]
+    return error
+
+
+@fn
+def serve_operator(message: Ptr[Message], operation: u64) -> Error:
+    """RUN, KILL_PROGRAM, OUTCOME."""
+    if message.number & OPERATOR_BADGE == 0:
+        return Error.DENIED
+    if operation == u64(InitCall.RUN):
+        name = Name()
+        for i in range(3):
+            name.words[i] = message.words[1 + i]
+        return jobs.start(ptr(job), ptr(name), message.words[4], machine)
+    if operation == u64(InitCall.KILL_PROGRAM):
+        return jobs.kill(ptr(job))
+    return jobs.tell(ptr(job), message)
 
 
 @fn
@@ -240,8 +277,14 @@ def serve(message: Ptr[Message]) -> None:
     if message.number == INIT_FAULT_BADGE:
         _ = start(ATLAS)  # it always comes back: without it nobody would be
         return
+    if message.number == JOB_FAULT_BADGE:
+        jobs.ended(ptr(job), message)
+        _ = calls.notify(notifications[SHELL_INPUT], ENDED_BIT)
+        return
     if operation == u64(InitCall.INSPECT):
         error = inspect_service(message)
+    elif operation >= u64(InitCall.RUN) and operation <= u64(InitCall.OUTCOME):
+        error = serve_operator(message, operation)
     elif operation != u64(InitCall.START) and operation != u64(InitCall.STOP):
         message.words[0] = UNKNOWN
         return
@@ -260,10 +303,11 @@ def must(error: Error) -> None:
 @fn
 def set_up() -> None:
     """Endpoints, notifications, memory for each service, the archive in sight."""
-    global own_endpoint
+    global own_endpoint, free_memory
     untyped = largest_untyped()
+    free_memory = untyped
     builder = Builder(
-        memory=untyped, own_space=first_life(first_table.SPACE), next_slot=SCRATCH + 1, last_slot=FIRST_MEMORY - 1
+        memory=untyped, own_space=first_life(first_table.SPACE), next_slot=SCRATCH + 1, last_slot=JOB_MEMORY - 1
     )
     must(calls.retype(untyped, 0, OWN_ENDPOINT, Kind.ENDPOINT, 0, ptr(own_endpoint)))
     for i in range(SERVICE_COUNT):
@@ -280,6 +324,13 @@ def set_up() -> None:
         )
     )
     must(loader.map_window(ptr(builder)))
+    must(calls.retype(untyped, 0, JOB_MEMORY, Kind.UNTYPED, PROGRAM_BITS, ptr(job.memory)))
+    job.session = running[CONSOLE_SERVICE].endpoint
+    job.told = own_endpoint
+    job.scratch = SCRATCH
+    job.first_slot = FIRST_JOB_SLOT
+    job.last_slot = LAST_JOB_SLOT
+    job.outcome = Outcome.EXITED
 
 
 @fn

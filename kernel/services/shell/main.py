@@ -9,8 +9,8 @@ from kernel.services.atlas.registry import AtlasError
 from kernel.services.description import SYSTEM
 from kernel.services.line_editor import OUT_BYTES, Line, LineEditor, Result
 from kernel.services.names import Name, name_words
-from kernel.services.protocol import READ_BYTES, AtlasCall, ConsoleCall
-from kernel.services.shell import machine, show
+from kernel.services.protocol import ENDED_BIT, INPUT_BIT, READ_BYTES, AtlasCall, ConsoleCall
+from kernel.services.shell import machine, programs, show
 from kernel.services.shell.words import Words, split, word_is, word_name
 from kernel.user import calls, service, text
 from kernel.user.message import Message
@@ -31,6 +31,7 @@ svc start|stop|restart|kill NAME   starts, stops, kills a service; a killed one 
 audit                        the newest entries of the kernel's audit ring
 dmesg                        the events that S-ATLAS has recorded
 irq                          interrupts: how often each came
+run NAME [NUMBER]            runs a program of the image with an argument; ^C ends it
 lscpu                        the processor
 uptime                       time since the start
 reboot                       starts the machine again
@@ -54,6 +55,11 @@ ATLAS_ERRORS = constant(
 
 editor = variable(LineEditor)
 own_name = variable(Name)
+
+AHEAD = 1024  # bytes that were typed and not yet looked at
+ahead = variable(Array[u8, AHEAD])
+ahead_first = variable(usize, 0)
+ahead_used = variable(usize, 0)
 
 
 @fn
@@ -119,6 +125,8 @@ def run_command(line: Ptr[Line]) -> None:
         return
     if word_is(line, ptr(words), 0, "svc"):
         svc(line, ptr(words))
+    elif word_is(line, ptr(words), 0, "run"):
+        programs.run(line, ptr(words))
     elif words.count > 1 or words.too_many:
         put("that command takes no arguments; `help` lists what there is\n")
     elif word_is(line, ptr(words), 0, "help"):
@@ -172,7 +180,8 @@ def typed(byte: u8) -> None:
         case Result.LINE:
             run_command(ptr(editor.line))
             line_editor.clear(ptr(editor))
-            prompt()
+            if not programs.is_running():
+                prompt()
         case Result.CANCELLED:
             prompt()
         case Result.REDRAW:
@@ -181,6 +190,38 @@ def typed(byte: u8) -> None:
             send_output()
         case Result.END | Result.EDITING:
             pass
+
+
+@fn
+def arrived(byte: u8) -> None:
+    """A byte from the console: it waits while a program runs, except ^C, which ends that. What does not fit is lost."""
+    global ahead_used
+    if byte == 0x03 and programs.is_running():
+        ahead_used = 0
+        programs.kill()
+        prompt()
+    elif ahead_used < AHEAD:
+        ahead[(ahead_first + ahead_used) % AHEAD] = byte
+        ahead_used += 1
+
+
+@fn
+def look_ahead() -> None:
+    """Acts on what was typed, until a program runs."""
+    global ahead_first, ahead_used
+    while bounded(ahead_used > 0 and not programs.is_running(), AHEAD):
+        byte = ahead[ahead_first]
+        ahead_first = (ahead_first + 1) % AHEAD
+        ahead_used -= 1
+        typed(byte)
+
+
+@fn
+def program_ended() -> None:
+    """S-INIT says that the program has ended, if that is not old news."""
+    if programs.has_ended():
+        prompt()
+        look_ahead()
 
 
 @fn
@@ -195,7 +236,8 @@ def take_input() -> None:
         if count == 0:
             return
         for i in bounded(range(count), READ_BYTES):
-            typed(trunc(message.words[1 + i // 8] >> (8 * (i % 8)), u8))
+            arrived(trunc(message.words[1 + i // 8] >> (8 * (i % 8)), u8))
+        look_ahead()
 
 
 @fn
@@ -206,11 +248,16 @@ def run() -> Never:
     copy(own_name, NAME)
     _ = service.register(ptr(own_name), 0)
     machine.banner()
+    programs.kill_left_over()
     prompt()
     take_input()
     while True:
+        bits = 0
         _ = calls.wait(INPUT, service.BEAT_WAIT, ptr(bits))
-        take_input()
+        if bits & ENDED_BIT != 0:
+            program_ended()
+        if bits & INPUT_BIT != 0 or not programs.is_running():
+            take_input()
         service.beat(ptr(own_name), 0)
 
 

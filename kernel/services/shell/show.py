@@ -7,7 +7,15 @@ from kernel.services.atlas.registry import EventType, Policy, State, Status
 from kernel.services.description import SERVICE_COUNT, SERVICES, SYSTEM
 from kernel.services.init.loader import TABLE_BITS
 from kernel.services.names import Name
-from kernel.services.protocol import INSPECT_MEMORY, INSPECT_TABLE, INSPECT_THREAD, AtlasCall, InitCall
+from kernel.services.protocol import (
+    INSPECT_FREE,
+    INSPECT_MEMORY,
+    INSPECT_PROGRAM,
+    INSPECT_TABLE,
+    INSPECT_THREAD,
+    AtlasCall,
+    InitCall,
+)
 from kernel.user import calls
 from kernel.user.message import Message
 from kernel.user.text import put, put_byte, put_decimal, put_hex, put_name, put_padded, put_rights, put_seconds
@@ -127,26 +135,36 @@ def ps() -> None:
 
 
 @fn
+def mem_row(number: u64) -> None:
+    """A service's memory: bytes, and how many are used."""
+    message = Message()
+    message.words[0] = u64(InitCall.INSPECT)
+    message.words[1] = number
+    message.words[2] = INSPECT_MEMORY
+    error = u64(calls.call(INIT, ptr(message)))
+    if error == 0:
+        error = message.words[0]
+    if error != 0:
+        put_error(error)
+    else:
+        put_decimal(message.words[1], 10)
+        put_decimal(message.words[2], 10)
+        put("\n")
+
+
+@fn
 def mem() -> None:
-    """`mem`."""
-    put("service         bytes    used\n")
+    """`mem`: of services, of the program that `run` starts, and all that S-INIT gives out."""
+    put("service           bytes      used\n")
     for i in range(SERVICE_COUNT):
         name = Name()
         service_name(i, ptr(name))
         put_name(ptr(name), 13)
-        message = Message()
-        message.words[0] = u64(InitCall.INSPECT)
-        message.words[1] = u64(i)
-        message.words[2] = INSPECT_MEMORY
-        error = u64(calls.call(INIT, ptr(message)))
-        if error == 0:
-            error = message.words[0]
-        if error != 0:
-            put_error(error)
-        else:
-            put_decimal(message.words[1], 8)
-            put_decimal(message.words[2], 8)
-            put("\n")
+        mem_row(u64(i))
+    put_padded("(run)", 13)
+    mem_row(INSPECT_PROGRAM)
+    put_padded("(all)", 13)
+    mem_row(INSPECT_FREE)
 
 
 @fn

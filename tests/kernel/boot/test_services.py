@@ -112,6 +112,40 @@ def test_what_the_shell_asked_for_is_audited(shell):
     assert re.search(r"granted|deleted|derived", ask(shell, "audit"))
 
 
+def test_programs_in_python_and_in_c_run_and_give_everything_back(shell):
+    """`mem` and `caps` are the same before and after, whichever way a program ended."""
+    before = ask(shell, "mem"), ask(shell, "caps")
+    assert ask(shell, "run hello 5") == "hello from user mode; my argument is 5\nhello ended with 5"
+    assert ask(shell, "run hello-c 0x10") == "hello from C\nhello-c ended with 16"
+    death = ask(shell, "run wild 0x123456789")
+    assert re.search(
+        r"^wild died: fault 0xd of the CPU, at address 0x123456789, program counter 0x1[0-9a-f]{4}$", death, re.M
+    )
+    assert (ask(shell, "mem"), ask(shell, "caps")) == before
+
+
+def test_control_c_ends_a_program_and_what_was_typed_ahead_waits_for_the_end_of_one(shell):
+    before = ask(shell, "mem")
+    for _ in range(2):
+        shell.send("run spin\r")
+        shell.expect("spinning")
+        shell.send("\x03")
+        shell.expect("^C")
+        shell.expect(PROMPT)
+    assert ask(shell, "mem") == before
+    shell.send("run hello 1\rrun hello 2\r")
+    shell.expect("ended with 1")
+    shell.expect("ended with 2")
+    shell.expect(PROMPT)
+
+
+def test_what_cannot_be_run_is_an_error_that_lists_what_can(shell):
+    for command in ("run console", "run", "run nothing", "run a b c"):
+        text = ask(shell, command)
+        assert "hello-c" in text and len(text.splitlines()) == 1
+    assert "the argument is a number" in ask(shell, "run hello x")
+
+
 def test_shutdown_ends_the_machine_with_status_0_and_reboot_starts_it_again():
     with machine() as m:
         m.expect(PROMPT, 60)
@@ -129,6 +163,8 @@ SCRIPT = [
     "services",
     "dmesg",
     "uptime",
+    "run hello 3",
+    "run hello-c",
     "nonsense",
 ]
 """Commands whose answers are the same on every machine, apart from figures."""

@@ -1,0 +1,69 @@
+"""The programs that `run` starts, and the rule of what each of them holds.
+
+Every program finds in its table one capability and no other: SESSION, to write on the console. It lives in memory that
+S-INIT has set aside for it, and nothing that it could do makes that more. A program of which `kit_bits` is not 0 has,
+besides, what making other programs takes: its own table and space, a time slice as authority, the archive, and
+2**kit_bits bytes of its own memory.
+
+While it runs, what is typed waits for the shell; ^C ends it. Whatever ended it, all of its memory is taken back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from kernel.lang import *
+from kernel.services.names import Name, name_words
+
+PROGRAM_BITS = 20
+"""log2 of the bytes that all of a running program may take."""
+SESSION_SLOT = 1
+SESSION = 1 << 32 | SESSION_SLOT
+SESSION_BADGE = 0x8000
+"""By which the console knows a program: it may write, not read."""
+KIT_TABLE, KIT_SPACE, KIT_SLICE, KIT_ARCHIVE, KIT_MEMORY = 2, 3, 4, 5, 6
+FIRST_FREE_SLOT = 8
+LEVEL = 4
+"""Within the interactive class: below all services, so that the shell hears ^C. The authority of a kit is one above."""
+
+
+@enum(8)
+class Outcome(IntEnum):
+    """How a program ended."""
+
+    RUNNING = 0
+    EXITED = 1
+    FAULTED = 2
+    KILLED = 3
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program: its name, and the module whose `main` it is, or its file in C."""
+
+    name: str
+    source: str
+    kit_bits: int = 0
+
+
+PROGRAMS: Sequence[Program] = (
+    Program("hello", "kernel.examples.hello"),
+    Program("hello-c", "kernel/examples/hello.c"),
+    Program("spin", "kernel.examples.spin"),
+    Program("wild", "kernel.examples.wild"),
+)
+
+
+@struct
+class ProgramRow:
+    """A program, for S-INIT."""
+
+    name: Name
+    kit_bits: u8
+
+
+PROGRAM_COUNT = len(PROGRAMS)
+ROWS = constant(
+    Array[ProgramRow, PROGRAM_COUNT],
+    [{"name": {"words": list(name_words(p.name))}, "kit_bits": p.kit_bits} for p in PROGRAMS],
+)

@@ -1,0 +1,161 @@
+"""`run`: starts a program by S-INIT, and says how it ended."""
+
+from kernel.abi import Error
+from kernel.lang import *
+from kernel.services.description import SYSTEM
+from kernel.services.line_editor import LINE_BYTES, Line
+from kernel.services.names import Name
+from kernel.services.protocol import InitCall
+from kernel.services.run import PROGRAM_COUNT, ROWS, Outcome
+from kernel.services.shell.show import put_error
+from kernel.services.shell.words import Words, word_name
+from kernel.user import calls
+from kernel.user.message import Message
+from kernel.user.program import PANIC_STATUS
+from kernel.user.text import put, put_byte, put_decimal, put_hex, put_name
+
+INIT = SYSTEM.handle("shell", "init")
+
+running = variable(bool, False)
+
+
+@fn
+def is_running() -> bool:
+    """Whether a program runs, and what is typed waits."""
+    return running
+
+
+@fn
+def ask(operation: InitCall, message: Ptr[Message]) -> Error:
+    """A request to S-INIT."""
+    message.words[0] = u64(operation)
+    error = calls.call(INIT, message)
+    if error == Error.NONE:
+        error = Error(trunc(message.words[0], u8))
+    return error
+
+
+@fn
+def list_programs() -> None:
+    """What there is to run."""
+    for i in range(PROGRAM_COUNT):
+        name = Name()
+        copy(name, ROWS[i].name)
+        put_name(ptr(name), 0)
+        put_byte(32 if i + 1 < PROGRAM_COUNT else 10)
+
+
+@fn
+def number(line: Ptr[Line], start: usize, end: usize, value: Ptr[u64]) -> bool:
+    """A decimal number of at most 18 digits, or a hexadecimal one behind 0x of at most 16."""
+    hexadecimal = end - start > 2 and line.text[start] == 0x30 and line.text[start + 1] == 0x78
+    first = start + 2 if hexadecimal else start
+    most: usize = 16 if hexadecimal else 18
+    if end - first > most:
+        return False
+    value.value = 0
+    for i in bounded(range(first, end), LINE_BYTES):
+        byte = line.text[i]
+        if byte >= 0x30 and byte <= 0x39:
+            digit = u64(byte) - 0x30
+        elif hexadecimal and byte >= 0x61 and byte <= 0x66:
+            digit = u64(byte) - 0x57
+        else:
+            return False
+        value.value = value.value << 4 | digit if hexadecimal else value.value * 10 + digit
+    return True
+
+
+@fn
+def run(line: Ptr[Line], words: Ptr[Words]) -> None:
+    """`run NAME [NUMBER]`."""
+    message = Message()
+    name = Name()
+    if words.count < 2 or words.count > 3 or words.too_many:
+        put("usage: run NAME [NUMBER]; programs: ")
+        list_programs()
+        return
+    if words.count == 3 and not number(line, words.start[2], words.end[2], ptr(message.words[4])):
+        put("the argument is a number: decimal, or hexadecimal with 0x\n")
+        return
+    if not word_name(line, words, 1, ptr(name)):
+        put("that is no program; there are: ")
+        list_programs()
+        return
+    start(ptr(name), ptr(message))
+
+
+@fn
+def start(name: Ptr[Name], message: Ptr[Message]) -> None:
+    """Has S-INIT start a program with the argument in word 4."""
+    global running
+    for i in range(3):
+        message.words[1 + i] = name.words[i]
+    error = ask(InitCall.RUN, message)
+    if error == Error.NONE:
+        running = True
+    elif error == Error.OUT_OF_RANGE:
+        put_name(name, 0)
+        put(": no such program; there are: ")
+        list_programs()
+    else:
+        put_name(name, 0)
+        put(" was not started: ")
+        put_error(u64(error))
+
+
+@fn
+def kill() -> None:
+    """Ends the program that runs."""
+    global running
+    running = False
+    message = Message()
+    put("^C\n")
+    if ask(InitCall.KILL_PROGRAM, ptr(message)) != Error.NONE:
+        put("it had ended already\n")
+
+
+@fn
+def kill_left_over() -> None:
+    """A shell that starts again has forgotten what ran: nobody could end that any more."""
+    message = Message()
+    _ = ask(InitCall.KILL_PROGRAM, ptr(message))
+
+
+@fn
+def has_ended() -> bool:
+    """Reports the end of the program, if it has ended."""
+    global running
+    message = Message()
+    if not running or ask(InitCall.OUTCOME, ptr(message)) != Error.NONE:
+        return False
+    if message.words[1] == u64(Outcome.RUNNING):
+        return False
+    running = False
+    name = Name()
+    for i in range(3):
+        name.words[i] = message.words[5 + i]
+    put_name(ptr(name), 0)
+    report(ptr(message))
+    return True
+
+
+@fn
+def report(message: Ptr[Message]) -> None:
+    """How it ended."""
+    if message.words[1] == u64(Outcome.FAULTED):
+        put(" died: fault ")
+        put_hex(message.words[2], 0)
+        put(" of the CPU, at address ")
+        put_hex(message.words[3], 0)
+        put(", program counter ")
+        put_hex(message.words[4], 0)
+        put("\n")
+    elif message.words[2] & ~u64(0xFFFF_FFFF) == PANIC_STATUS:
+        put(" panicked in line ")
+        put_decimal(message.words[2] & 0xFFFF_FFFF, 0)
+        put("\n")
+    else:
+        put(" ended with ")
+        put_decimal(message.words[2], 0)
+        put("\n")
