@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = {
     "init": "kernel.ipcbench.client",
     "clock_server": "kernel.ipcbench.server",
+    "ipcbench-peer": "kernel.ipcbench.peer",
     "s-init": "kernel.services.init.main",
     "atlas": "kernel.services.atlas.server",
     "console": "kernel.services.console",

@@ -49,6 +49,7 @@ class Program:
 PROGRAMS: Sequence[Program] = (
     Program("hello", "kernel.examples.hello"),
     Program("hello-c", "kernel/examples/hello.c"),
+    Program("ipcbench", "kernel.ipcbench.program", kit_bits=18),
     Program("spin", "kernel.examples.spin"),
     Program("wild", "kernel.examples.wild"),
 )

@@ -31,6 +31,7 @@ svc start|stop|restart|kill NAME   starts, stops, kills a service; a killed one 
 audit                        the newest entries of the kernel's audit ring
 dmesg                        the events that S-ATLAS has recorded
 irq                          interrupts: how often each came
+ipcbench [N]                 measures messages between address spaces, N times
 run NAME [NUMBER]            runs a program of the image with an argument; ^C ends it
 lscpu                        the processor
 uptime                       time since the start
@@ -127,6 +128,8 @@ def run_command(line: Ptr[Line]) -> None:
         svc(line, ptr(words))
     elif word_is(line, ptr(words), 0, "run"):
         programs.run(line, ptr(words))
+    elif word_is(line, ptr(words), 0, "ipcbench"):
+        programs.ipcbench(line, ptr(words))
     elif words.count > 1 or words.too_many:
         put("that command takes no arguments; `help` lists what there is\n")
     elif word_is(line, ptr(words), 0, "help"):

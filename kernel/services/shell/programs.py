@@ -86,6 +86,20 @@ def run(line: Ptr[Line], words: Ptr[Words]) -> None:
 
 
 @fn
+def ipcbench(line: Ptr[Line], words: Ptr[Words]) -> None:
+    """`ipcbench [N]`: the program of that name."""
+    message = Message()
+    name = Name()
+    good = word_name(line, words, 0, ptr(name)) and words.count <= 2 and not words.too_many
+    if good and words.count == 2:
+        good = number(line, words.start[1], words.end[1], ptr(message.words[4]))
+    if good:
+        start(ptr(name), ptr(message))
+    else:
+        put("usage: ipcbench [N]\n")
+
+
+@fn
 def start(name: Ptr[Name], message: Ptr[Message]) -> None:
     """Has S-INIT start a program with the argument in word 4."""
     global running

@@ -124,6 +124,19 @@ def test_programs_in_python_and_in_c_run_and_give_everything_back(shell):
     assert (ask(shell, "mem"), ask(shell, "caps")) == before
 
 
+def test_ipcbench_crosses_between_address_spaces_in_every_row(shell):
+    before = ask(shell, "mem")
+    text = ask(shell, "ipcbench 300")
+    assert text.startswith("IPC Benchmark Results (300 iterations):")
+    assert "\nTarget: <500ns for small messages, <2us for service calls\n" in text
+    measured = re.findall(r"^  (call,|reply|call with|notification|page|null)[^\n]*?(\d+) +(\d+) +(\d+)$", text, re.M)
+    assert [name for name, *_ in measured] == ["call,", "reply", "call with", "notification", "page", "null"]
+    for _, low, median, high in measured:
+        assert 0 < int(low) <= int(median) <= int(high)
+    assert text.endswith("ipcbench ended with 0") and "usage" in ask(shell, "ipcbench x")
+    assert ask(shell, "mem") == before
+
+
 def test_control_c_ends_a_program_and_what_was_typed_ahead_waits_for_the_end_of_one(shell):
     before = ask(shell, "mem")
     for _ in range(2):
