@@ -73,8 +73,9 @@ class OtherTwin(Twin):
         elif self.bios == "grub" and self.disc:
             pass  # QEMU's own BIOS starts GRUB
         elif self.bios != "default":
+            names = "`uefi`, `grub`" if self.arch == "x86_64" else "`uefi`"
             if not Path(self.bios).is_file():
-                raise InputError(f"there is no firmware {self.bios}", "name a file, `uefi` or `default`")
+                raise InputError(f"there is no firmware {self.bios}", f"name a file, {names} or `default`")
             command += ["-bios", self.bios]
         for option, value in (("-kernel", self.kernel), ("-initrd", self.initrd), ("-append", self.append)):
             command += [option, str(value)] if value and not self.disc else []

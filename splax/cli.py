@@ -114,10 +114,13 @@ def build_kernel(
     append: AppendOption = "",
 ) -> None:
     """Builds the kernel's image, and says how large it is."""
-    from .kernel import build, write_iso
+    from .kernel import build, check_arch, check_iso, write_iso
 
+    check_arch(arch)
     if iso is None and append:
         raise InputError("--append is for the disc image's command line", "name the image with --iso")
+    if iso is not None:
+        check_iso(arch, iso)
     print(build(arch, out))
     if iso is not None:
         print(write_iso(arch, iso, append))
@@ -131,7 +134,14 @@ def build_firmware(
     """Builds our machine-mode firmware; says its sizes and the stack that every entry needs."""
     from firmware.__main__ import write
 
-    write(out, elf)
+    from .kernel import check_place
+
+    check_place(out)
+    check_place(elf)
+    try:
+        write(out, elf)
+    except OSError as error:
+        raise InputError(f"cannot write the firmware: {error}", "free space, or name another place") from error
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -192,7 +202,7 @@ def main() -> None:
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error
             name = getattr(getattr(error, "ctx", None), "command_path", None) or "splax"
-            _fail(f"{error.format_message().splitlines()[0]}; see `{name} --help`")  # type: ignore[attr-defined]
+            _fail(f"{error.format_message().splitlines()[0].rstrip('.')}; see `{name} --help`")  # type: ignore[attr-defined]
         raise
     sys.exit(status if isinstance(status, int) else 0)
 

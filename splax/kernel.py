@@ -18,10 +18,7 @@ def check_arch(arch: str) -> None:
 def build(arch: str, out: Path | None) -> str:
     """Builds; writes `out` and `out`.elf if a place is named; gives the line to print."""
     check_arch(arch)
-    if out and out.is_dir():
-        raise InputError(f"cannot write {out}: it is a directory", "name a file")
-    if out and not out.parent.is_dir():
-        raise InputError(f"cannot write {out}: there is no directory {out.parent}", "make it first")
+    check_place(out)
     try:
         return str(image.write(arch, out) if out else image.build(arch))
     except image.ImageError as error:
@@ -30,12 +27,24 @@ def build(arch: str, out: Path | None) -> str:
         raise InputError(f"cannot write the kernel: {error}", "free space, or name another place") from error
 
 
-def write_iso(arch: str, out: Path, command_line: str) -> str:
-    """Writes a disc image; gives the line to print."""
+def check_place(out: Path | None) -> None:
+    """Refuses a place where no file can be written, before the work is done."""
+    if out and out.is_dir():
+        raise InputError(f"cannot write {out}: it is a directory", "name a file")
+    if out and not out.parent.is_dir():
+        raise InputError(f"cannot write {out}: there is no directory {out.parent}", "make it first")
+
+
+def check_iso(arch: str, out: Path) -> None:
+    """Refuses a disc image that there will not be, before the kernel is built."""
     if arch != "x86_64":
         raise InputError(f"--iso is for x86_64, not {arch}", "leave it out")
-    if out.is_dir() or not out.parent.is_dir():
-        raise InputError(f"cannot write {out}", "name a file in a directory that exists")
+    check_place(out)
+
+
+def write_iso(arch: str, out: Path, command_line: str) -> str:
+    """Writes a disc image; gives the line to print."""
+    check_iso(arch, out)
     try:
         iso.write(default_kernel(arch), out, command_line)
     except image.ImageError as error:

@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
-from sim import gdb_server, limits
+from sim import boot, gdb_server, limits
 from sim.build import versions
 from sim.errors import InputError
 from sim.machine import Checkpoint, Machine, Outcome, Reason, with_rvfi
@@ -14,7 +14,7 @@ from sim.output import finished_file, write_finished
 from sim.terminal import Left, Terminal
 from sim.trace import InstructionTrace
 
-from .kernel import images
+from .kernel import check_place, images
 from .options import RunOptions, soc_config
 from .progress import Progress
 
@@ -29,6 +29,7 @@ def run(options: RunOptions) -> int:
         config = with_rvfi(config)
     progress = Progress()
     check_writable(options)
+    check_images(options)
     with ExitStack() as stack:
         with progress.building() as report:
             machine = Machine(config, traced=options.wave is not None, latency=options.latency, report=report)
@@ -40,10 +41,17 @@ def run(options: RunOptions) -> int:
 def check_writable(options: RunOptions) -> None:
     """A directory that is not there is said before the run, not after it."""
     for path in (options.stats, options.signature, options.trace, options.wave, options.checkpoint):
-        if path and not path.parent.is_dir():
-            raise InputError(f"cannot write {path}: there is no directory {path.parent}", "make it first")
-        if path and path.is_dir():
-            raise InputError(f"cannot write {path}: it is a directory", "name a file")
+        check_place(path)
+
+
+def check_images(options: RunOptions) -> None:
+    """Images that are not there or do not fit are said before a simulator is built for them."""
+    if options.elf:
+        boot.bare_metal(options.ram, lambda chosen: bytes(1), options.elf)
+    else:
+        bios, kernel = images(options)
+        given = {"bios": bios, "kernel": kernel, "initrd": options.initrd, "append": options.append}
+        boot.virt(options.ram, lambda chosen: bytes(1), **given)
 
 
 def _load(machine: Machine, options: RunOptions) -> None:

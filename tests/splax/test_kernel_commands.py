@@ -1,5 +1,6 @@
 """`splax build-kernel` and `splax qemu --arch`: the kernel from one command, and what bad input gets."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -70,3 +71,17 @@ def test_options_for_bare_metal_riscv_programs_are_refused_elsewhere(splax: Spla
     more = ("--elf", "y") if option == "--signature" else ()
     done = splax("qemu", "--arch", "aarch64", option, "x", *more)
     assert done.returncode == 2 and "--arch aarch64" in done.stderr
+
+
+def test_places_and_images_are_refused_before_anything_is_built(splax: Splax, tmp_path: Path) -> None:
+    """Nothing is written beside a place that cannot be, and no simulator is compiled for an image that is not there."""
+    for option in ("--out", "--elf"):
+        done = splax("build-firmware", option, tmp_path / "no" / "fw")
+        assert done.returncode == 2 and f"there is no directory {tmp_path / 'no'}" in done.stderr
+        done = splax("build-firmware", option, tmp_path)
+        assert done.returncode == 2 and "is a directory" in done.stderr
+    assert not list(tmp_path.parent.glob("*.new"))
+    done = splax("run", "--bios", "uefi", env=os.environ | {"SPLAX_CACHE": str(tmp_path / "cache")})
+    assert done.returncode == 2 and "cannot read firmware uefi" in done.stderr and "building" not in done.stderr
+    done = splax("build-kernel", "--arch", "riscv64", "--iso", tmp_path / "x.iso")
+    assert done.returncode == 2 and "--iso is for x86_64" in done.stderr and not done.stdout
