@@ -1,15 +1,16 @@
 """`derive`, the only function that makes a capability out of another one."""
 
+from typing import Any
+
 import z3
 
 from kernel.abi import Error, Kind
-from kernel.core import capabilities
+from kernel.core import capabilities, tree
+from kernel.core.objects import Header
 from kernel.lang import u8, u64
 from kernel.lang.symbolic import Path
 from kernel.proofs.proof import Removed, hardware, proof
 from kernel.proofs.slots import SLOT_POINTER, Invariant, Slots
-from kernel.core.objects import Header
-from typing import Any
 
 HEADER: Any = Header
 
@@ -21,55 +22,77 @@ def count_references(path: Path) -> None:
     path.watch(HEADER, lambda header: path.assume(z3.ULT(z3.Select(references, header), 0xFFFF_FFFE)))
 
 
-@proof(
-    "derive never adds rights, and keeps the tree",
-    capabilities.derive,
-    depends=[
-        Removed(capabilities.derive, "rights & ~source.rights != 0"),
-        Removed(capabilities.derive, "source.expiry != 0 and (expiry == 0 or expiry > source.expiry)"),
-        Removed(capabilities.derive, "badge != 0 and badge != source.badge"),
-        Removed(capabilities.derive, "not derivable(source.kind)"),
-    ],
-)
-def derive_never_adds_rights(path: Path) -> None:
-    """For every live source, empty destination, and arguments whatever they are."""
+def call_derive(path: Path) -> tuple[Invariant, Any, Any, Any]:
+    """Any live source, any empty destination, any arguments: (invariant, source, destination, the error)."""
     hardware(path)
     count_references(path)
     invariant = Invariant(path)
     before = invariant.before
     source, slot = path.unknown(SLOT_POINTER, "source"), path.unknown(SLOT_POINTER, "slot")
     rights, badge, expiry = path.unknown(u8, "rights"), path.unknown(u64, "badge"), path.unknown(u64, "expiry")
-    invariant.add(source.address)
-    invariant.add(slot.address)
     s, d = source.address, slot.address
     path.assume(before.get(s, "kind") != int(Kind.EMPTY))
     path.assume(z3.Not(before.live(d)))
     path.assume(z3.Not(z3.Or(before.is_tomb(s), before.is_tomb(d))))  # no handle names one: see objects.Place
-    path.assume(before.get(d, "generation") != 0xFFFF_FFFF)
-    error = path.call(capabilities.derive, source, slot, rights, badge, expiry)
-    if path.decide(error == int(Error.NONE)):
-        path.reach("derived")
-        start, end = before.opens(s), before.after_open(s)
-        after = Slots(
-            path.memory,
-            lambda a: z3.If(a == d, (2 * start + end) / 3, before.opens(a)),
-            lambda a: z3.If(a == d, (start + 2 * end) / 3, before.closes(a)),
-        )
-        path.prove_all([
-            ("the new capability allows no more than its source", after.weaker(d, s)),
-            ("it was derivable", z3.And(*(before.get(s, "kind") != int(k) for k in (Kind.UNTYPED, Kind.PAGE_TABLE)))),
-            ("a badge is set once", z3.Or(before.get(s, "badge") == 0, after.get(d, "badge") == before.get(s, "badge"),
-                                          z3.Not(is_badged(before, s)))),
-            ("the new one descends from its source", after.inside(d, s)),
-            ("its handle was never given before", after.get(d, "generation") == before.get(d, "generation") + 1),
-            ("the source is what it was", z3.And([
-                after.get(s, name) == before.get(s, name)
-                for name in ("object", "badge", "expiry", "generation", "kind", "rights", "place", "size")])),
-        ])  # fmt: skip
-        invariant.show(after)
-    else:
+    path.assume(before.get(d, "generation") != 0xFFFF_FFFF)  # lookup.empty_slot
+    return invariant, s, d, path.call(capabilities.derive, source, slot, rights, badge, expiry)
+
+
+@proof(
+    "derive never adds rights",
+    capabilities.derive,
+    depends=[
+        Removed(capabilities.derive, "rights & ~source.rights != 0"),
+        Removed(capabilities.derive, "source.expiry != 0 and (expiry == 0 or expiry > source.expiry)"),
+        Removed(capabilities.derive, "badge != 0 and badge != source.badge"),
+        Removed(capabilities.derive, "if not derivable(source.kind):"),
+        Removed(capabilities.fill, "slot.generation += 1"),
+    ],
+)
+def derive_never_adds_rights(path: Path) -> None:
+    """The new capability is to the same object, allows no more, lives no longer, and hangs below its source."""
+    invariant, s, d, error = call_derive(path)
+    before, after = invariant.before, Slots(path.memory)
+    if path.decide(error != int(Error.NONE)):
         path.reach("refused")
         path.prove(before.same_as(path.memory), "a refusal changes no slot")
+        return
+    path.reach("derived")
+    had, has = before.get(s, "badge"), after.get(d, "badge")
+    names = ("object", "badge", "expiry", "generation", "kind", "rights", "place", "size")
+    path.prove_each([
+        ("the new capability allows no more than its source", after.weaker(d, s)),
+        ("it was derivable", z3.And(*(before.get(s, "kind") != int(k) for k in (Kind.UNTYPED, Kind.PAGE_TABLE)))),
+        ("a badge is set once", z3.Implies(z3.And(is_badged(before, s), had != 0), has == had)),
+        ("nothing else than was asked for is given", z3.Implies(path.shown["badge"] != 0, has == path.shown["badge"])),
+        ("its handle was never given before", after.get(d, "generation") == before.get(d, "generation") + 1),
+        ("it is the first child of its source",
+         z3.And(after.get(s, "first") == d, after.get(d, "previous") == s)),
+        ("the source is what it was", z3.And([after.get(s, n) == before.get(s, n) for n in names])),
+    ])  # fmt: skip
+    other = path.unknown(SLOT_POINTER, "any other slot").address
+    unchanged = z3.And([after.get(other, n) == before.get(other, n) for n in names])
+    path.prove(z3.Implies(other != d, unchanged), "no other slot changes")
+
+
+@proof(
+    "derive keeps the tree and the order of rights in it",
+    capabilities.derive,
+    depends=[Removed(capabilities.derive, "rights & ~source.rights != 0"), Removed(tree.insert_child, "old is None")],
+)
+def derive_keeps_the_invariant(path: Path) -> None:
+    """The invariant of kernel/proofs/slots.py holds afterwards, for all slots."""
+    invariant, s, d, error = call_derive(path)
+    if path.decide(error != int(Error.NONE)):
+        return
+    path.reach("derived")
+    before = invariant.before
+    start, end = before.opens(s), before.after_open(s)
+    invariant.show(Slots(
+        path.memory,
+        lambda a: z3.If(a == d, (2 * start + end) / 3, before.opens(a)),
+        lambda a: z3.If(a == d, (start + 2 * end) / 3, before.closes(a)),
+    ))  # fmt: skip
 
 
 def is_badged(slots: Slots, slot: Any) -> Any:

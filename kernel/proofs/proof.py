@@ -1,7 +1,7 @@
 """What a proof is: a Python function that is run on every path of the kernel functions that it calls.
 
-It makes any state that its precondition allows, calls, and states what must hold then. `depends` names the checks in the
-source without which it must fail; the tests take each of them out and see that it does.
+It makes any state that its precondition allows, calls, and states what must hold then. `depends` names the checks in
+the source without which it must fail; the tests take each of them out and see that it does.
 """
 
 import time

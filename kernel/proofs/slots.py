@@ -105,7 +105,8 @@ class Slots:
             ("children know the parent", z3.Implies(z3.And(live, first != 0), z3.And(
                 self.get(first, "previous") == s, self.get(last, "next") == s,
                 self.opens(s) < self.opens(first), self.closes(last) < self.closes(s)))),
-            ("neighbours live", z3.Implies(inner, z3.And(before != 0, after != 0, self.live(before), self.live(after)))),
+            ("neighbours live", z3.Implies(inner, z3.And(
+                before != 0, after != 0, self.live(before), self.live(after)))),
             ("the origin has none", z3.Implies(self.is_origin(s), z3.And(before == 0, after == 0))),
             ("the one before is the parent, or leads here", z3.Implies(inner, z3.If(
                 is_first, z3.And(self.opens(before) < self.opens(s), self.closes(s) < self.closes(before)),
@@ -171,12 +172,15 @@ class Invariant:
 
     def show(self, after: Slots) -> None:
         """Shows all clauses of the state after, for any two slots."""
-        x, y = (self.path.unknown(SLOT_POINTER, name).address for name in ("any slot", "any other slot"))
+        path = self.path
+        met = self.seen()
+        x, y = (path.unknown(SLOT_POINTER, name).address for name in ("any slot", "any other slot"))
         self.add(x)
-        self.add(y)
-        self.assume_pairs(self.seen())
-        clauses = after.single(x) + after.pair(x, y)
-        self.path.prove_all(clauses)
+        self.assume_pairs([*met, x])
+        path.prove_each(after.single(x))
+        path.see(SLOT, y)
+        self.assume_pairs([*met, x, y])
+        path.prove_each(after.pair(x, y))
 
 
 def header_of(slots: Slots, slot: Any) -> Any:

@@ -1,8 +1,12 @@
-"""Operators on bit-vectors: each gives the value, and the condition under which it does not panic (None: it never does).
+"""Operators on bit-vectors: each gives the value, and the condition under which it does not panic (None: never).
 
 The rules are those of docs/kernel-python.md, written a third time: evaluate.py and the emitted C have them too, and the
 tests compare all three.
 """
+
+# Z3's own annotations are unions of everything that a call may give.
+# pyright: reportArgumentType=false, reportReturnType=false, reportAttributeAccessIssue=false
+# pyright: reportOperatorIssue=false, reportCallIssue=false
 
 from typing import Any
 
@@ -14,7 +18,7 @@ from kernel.lang.types import IntType, Type
 Result = tuple[Any, Any]
 
 
-def binary(kind: Type, op: str, left: z3.BitVecRef, right: z3.BitVecRef) -> Result:
+def binary(kind: Type, op: str, left: Any, right: Any) -> Result:
     """`left op right` of one type (a shift count may be of another, unsigned)."""
     if op in ("&", "|", "^"):
         if isinstance(left, z3.BoolRef):
@@ -33,7 +37,7 @@ def binary(kind: Type, op: str, left: z3.BitVecRef, right: z3.BitVecRef) -> Resu
     return value, None if kind.wrapping else _fits(kind, op, left, right, value)
 
 
-def _fits(kind: IntType, op: str, left: z3.BitVecRef, right: z3.BitVecRef, value: z3.BitVecRef) -> z3.BoolRef:
+def _fits(kind: IntType, op: str, left: Any, right: Any, value: Any) -> Any:
     """Whether `+ - *` stay in the range of the type."""
     if op == "+":
         if not kind.signed:
@@ -47,15 +51,17 @@ def _fits(kind: IntType, op: str, left: z3.BitVecRef, right: z3.BitVecRef, value
     return z3.And(z3.BVMulNoOverflow(left, right, kind.signed), *no_underflow)
 
 
-def _shift(kind: IntType, op: str, left: z3.BitVecRef, count: z3.BitVecRef) -> Result:
-    good = z3.ULT(count, z3.BitVecVal(kind.width, count.size())) if kind.width >> count.size() == 0 else z3.BoolVal(True)
+def _shift(kind: IntType, op: str, left: Any, count: Any) -> Result:
+    good = (
+        z3.ULT(count, z3.BitVecVal(kind.width, count.size())) if kind.width >> count.size() == 0 else z3.BoolVal(True)
+    )
     count = resize(count, kind.width, False)
     if op == "<<":
         return left << count, good
     return (left >> count if kind.signed else z3.LShR(left, count)), good
 
 
-def _divide(kind: IntType, op: str, left: z3.BitVecRef, right: z3.BitVecRef) -> Result:
+def _divide(kind: IntType, op: str, left: Any, right: Any) -> Result:
     """Rounds down, as Python's; the remainder has the divisor's sign."""
     nonzero = right != 0
     if not kind.signed:
@@ -94,7 +100,7 @@ def unary(kind: Type, op: str, value: Any) -> Result:
     return result, None
 
 
-def compare(op: str, left: Any, right: Any, signed: bool) -> z3.BoolRef:
+def compare(op: str, left: Any, right: Any, signed: bool) -> Any:
     """`left op right` of bit-vectors or Bools."""
     if op in ("==", "!="):
         return left == right if op == "==" else left != right
@@ -106,7 +112,7 @@ def compare(op: str, left: Any, right: Any, signed: bool) -> z3.BoolRef:
     return made[op](left, right)
 
 
-def fits(source: Type, kind: IntType, value: z3.BitVecRef) -> z3.BoolRef:
+def fits(source: Type, kind: IntType, value: Any) -> Any:
     """Whether an integer is in the range of another type."""
     signed = isinstance(source, IntType) and source.signed
     wide = resize(value, max(width_of(source), kind.width) + 1, signed)

@@ -1,8 +1,12 @@
-"""Walks the typed tree along one path. Where a condition is not known, `Path.decide` says which way this path goes.
+"""Walks the typed tree along one path. Where a condition is not known, `Path.decide` says which way it goes.
 
 Conditions that cannot panic, call or loop are not forked on: `and`, `or`, `min` and `x if c else y` of such parts become
 terms. Everything else that branches makes a path.
 """
+
+# Z3's own annotations are unions of everything that a call may give.
+# pyright: reportArgumentType=false, reportReturnType=false, reportAttributeAccessIssue=false
+# pyright: reportOperatorIssue=false, reportCallIssue=false
 
 import linecache
 from collections.abc import Callable, Sequence
@@ -26,7 +30,6 @@ from kernel.lang.symbolic.values import (
     zero_value,
 )
 from kernel.lang.types import ArrayType, EnumType, IntType, StructType, Type
-
 
 
 class _Return(Exception):

@@ -11,6 +11,10 @@
 | function pointer | the Function |
 """
 
+# Z3's own annotations are unions of everything that a call may give.
+# pyright: reportArgumentType=false, reportReturnType=false, reportAttributeAccessIssue=false
+# pyright: reportOperatorIssue=false, reportCallIssue=false
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +33,7 @@ class Pointer:
     `index` is what the region's array is indexed by: the address of the struct around a scalar field, else the address.
     """
 
-    address: z3.BitVecRef
+    address: Any
     target: Type
     region: Any = None
     index: Any = None
@@ -52,8 +56,8 @@ class Slice:
     """A Span, View or Str: where its elements are (a list, or the Pointer to the first), and how many there are."""
 
     items: Any
-    start: z3.BitVecRef
-    length: z3.BitVecRef
+    start: Any
+    length: Any
     element: Type
 
 
@@ -78,7 +82,7 @@ def constant(kind: Type, value: Any) -> Any:
     return z3.BitVecVal(int(value), width_of(kind))
 
 
-def sort_of(kind: Type) -> z3.SortRef:
+def sort_of(kind: Type) -> Any:
     """The Z3 sort of a scalar in memory."""
     if kind is types.BOOL:
         return z3.BoolSort()
@@ -91,12 +95,12 @@ def zero_value(kind: Type) -> Any:
         return {name: zero_value(field.type) for name, field in kind.fields.items()}
     if isinstance(kind, ArrayType):
         return [zero_value(kind.element) for _ in range(kind.count)]
-    if isinstance(kind, types.PtrType):
+    if isinstance(kind, (types.PtrType, types.FnPtrType)):
         return NULL
     return constant(kind, 0)
 
 
-def resize(value: z3.BitVecRef, width: int, signed: bool) -> z3.BitVecRef:
+def resize(value: Any, width: int, signed: bool) -> Any:
     """The value with another number of bits: its low ones, or extended."""
     if value.size() >= width:
         return z3.Extract(width - 1, 0, value) if value.size() > width else value
@@ -104,6 +108,6 @@ def resize(value: z3.BitVecRef, width: int, signed: bool) -> z3.BitVecRef:
     return z3.SignExt(extra, value) if signed else z3.ZeroExt(extra, value)
 
 
-def one_of(subject: z3.BitVecRef, values: list[int]) -> z3.BoolRef:
+def one_of(subject: Any, values: list[int]) -> Any:
     """Whether the subject is one of the constants."""
     return z3.Or([subject == z3.BitVecVal(value, subject.size()) for value in values])

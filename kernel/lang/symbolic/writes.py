@@ -3,6 +3,10 @@
 A scalar behind a pointer may be any scalar of its type whose address is taken somewhere in the program.
 """
 
+# Z3's own annotations are unions of everything that a call may give.
+# pyright: reportArgumentType=false, reportReturnType=false, reportAttributeAccessIssue=false
+# pyright: reportOperatorIssue=false, reportCallIssue=false
+
 from collections.abc import Iterable
 from typing import Any
 
