@@ -1,6 +1,6 @@
 """Walks the typed tree along one path. Where a condition is not known, `Path.decide` says which way it goes.
 
-Conditions that cannot panic, call or loop are not forked on: `and`, `or`, `min` and `x if c else y` of such parts become
+Conditions that cannot panic, call or loop are not forked on: `and`, `or` and `x if c else y` of such parts become
 terms. Everything else that branches makes a path.
 """
 
