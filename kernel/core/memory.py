@@ -120,7 +120,7 @@ def sys_retype(thread: Ptr[Thread]) -> Error:
         extent = Extent(used=0, cleaned=0) if extent.used != 0 else extent
     total = u32(1) << (untyped.size - 6)
     align = object_align(kind, bits)
-    start = (extent.used + align - 1) & ~(align - 1)
+    start = (extent.used + (align - 1)) & ~(align - 1)  # in this order: the sum of two 2^31 has no place
     if start > total or lines > total - start:
         return Error.NO_MEMORY
     end = start + lines
