@@ -6,7 +6,10 @@ from kernel.lang.symbolic import Explorer, Failed, Removed
 from kernel.proofs.all import PROOFS, derive
 from kernel.proofs.proof import program_of
 
-SLOW = {"derive keeps the tree and the order of rights in it"}  # more than two CPU-seconds
+SLOW = {
+    "derive keeps the tree and the order of rights in it",
+    "retype never makes objects that overlap",
+}  # more than two CPU-seconds
 
 
 def marked(name):
