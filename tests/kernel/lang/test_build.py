@@ -1,6 +1,7 @@
 """Freestanding objects, the cache, debug information, panics in Kernel Python, stack depth."""
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -336,3 +337,59 @@ def test_generated_c_is_readable():
 def test_importing_kernel_lang_pulls_in_no_hardware_tools():
     code = "import sys, kernel.lang; sys.exit('amaranth' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_warning_in_generated_c_is_an_error(cache):
+    """-Wall -Wextra are on for every image and library: whatever is built without an error was clean."""
+    with pytest.raises(build.ToolError, match="unused variable 'nothing'"):
+        build.compile_c("void f(void); void f(void) { int nothing; }", build.COMMON_FLAGS, ".o")
+    with pytest.raises(build.ToolError, match="unused parameter 'nothing'"):
+        build.compile_c("void f(int); void f(int nothing) { }", build.COMMON_FLAGS, ".o")
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_addresses_of_the_kernel_lead_to_lines_of_its_functions(arch):
+    """As addr2line does: the address of a symbol in the linked image, in the DWARF line table."""
+    from kernel import image
+
+    elf_path = image.build(arch).elf
+    wanted = {
+        "kernel_banner__banner": "kernel/banner.py",
+        "kernel_main__kernel_main": "kernel/main.py",
+        "kernel_printing__put_decimal": "kernel/printing.py",
+    }
+    addresses = {image.Elf(elf_path.read_bytes()).symbols[name]: name for name in wanted}
+    found = {}
+    with elf_path.open("rb") as file:
+        dwarf = ELFFile(file).get_dwarf_info()
+        for unit in dwarf.iter_CUs():
+            program = dwarf.line_program_for_CU(unit)
+            files, folders = program["file_entry"], program["include_directory"]
+            first = 0 if program["version"] >= 5 else 1
+            for entry in program.get_entries():
+                if entry.state is not None and entry.state.address in addresses:
+                    at = files[entry.state.file - first]
+                    folder = b"" if first and not at.dir_index else folders[at.dir_index - first]
+                    name = "/".join([folder.decode(), at.name.decode()])
+                    found[addresses[entry.state.address]] = (name, entry.state.line)
+    assert set(found) == set(wanted)
+    for symbol, (file_name, line) in found.items():
+        assert file_name.endswith(wanted[symbol]), (symbol, file_name)
+        function = symbol.rsplit("__", 1)[1]
+        text = (ROOT / wanted[symbol]).read_text().splitlines()
+        assert any(f"def {function}(" in row for row in text[line - 2 : line + 2]), (symbol, line)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("folder", ["tests/kernel/core", "tests/kernel/services", "tests/firmware/test_device_tree.py"])
+def test_kernel_services_and_firmware_have_no_undefined_behaviour(folder):
+    """Their host-native tests, under UBSan."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", folder, "-p", "no:cacheprovider"],
+        cwd=ROOT,
+        env=os.environ | {"SPLAX_SANITIZE": "undefined"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-4000:]
