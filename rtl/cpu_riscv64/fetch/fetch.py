@@ -118,6 +118,8 @@ class Fetch(wiring.Component):
         single = Signal()  # the walker's answer for `pc`
         single_ppn = Signal(config.ppn_width)
         single_short = Signal()
+        walk_upper = Signal()  # the lower half is known to be allowed
+        m.d.comb += walk_upper.eq(walk_short & walk_va[2])
 
         # -- next address
         proceed = Signal()
@@ -210,7 +212,7 @@ class Fetch(wiring.Component):
                 with m.If(self.walk_done):
                     m.d.sync += abandoned.eq(0)
                     m.next = "Stream"
-                    with m.If(self.walk_response.fault):
+                    with m.If(self.walk_response.fault & ~walk_upper):
                         # PMP may split the block: its lower half may still be fetched
                         with m.If(
                             (self.walk_response.cause == Cause.FETCH_ACCESS)
@@ -224,13 +226,18 @@ class Fetch(wiring.Component):
                         with m.Elif(~abandoned & ~self.redirect):
                             m.d.sync += fault_page.eq(self.walk_response.cause == Cause.FETCH_PAGE)
                             m.next = "Fault"
+                    with m.Elif(walk_short & ~walk_upper & ~abandoned & ~self.redirect):
+                        # and so may its upper half, by another entry
+                        m.d.sync += [single_ppn.eq(self.walk_response.entry.ppn), walk_va[2].eq(1), walk_va[:2].eq(0)]
+                        m.next = "Walk"
                     with m.Else():
-                        m.d.comb += tlb.fill_valid.eq(~self.walk_response.entry.mixed)
+                        m.d.comb += tlb.fill_valid.eq(~self.walk_response.entry.mixed & ~walk_short)
                         m.d.sync += [
                             single.eq(~abandoned & ~self.redirect),
-                            single_ppn.eq(self.walk_response.entry.ppn),
-                            single_short.eq(walk_short),
+                            single_short.eq(walk_upper & self.walk_response.fault),
                         ]
+                        with m.If(~walk_upper):
+                            m.d.sync += single_ppn.eq(self.walk_response.entry.ppn)
             with m.State("Fault"):
                 m.d.comb += [
                     self.idle.eq(1),

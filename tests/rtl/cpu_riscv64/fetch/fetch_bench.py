@@ -26,11 +26,15 @@ U64 = (1 << 64) - 1
 
 @dataclass
 class CodePage:
-    """`fault`: 'page', 'access' or none; `split`: first offset that PMP denies (4-byte grain)."""
+    """`fault`: 'page', 'access' or none; `split`: first offset that PMP denies (4-byte grain).
+
+    `seamed`: different PMP entries allow the lower and the upper half of every block, so that none allows it whole.
+    """
 
     frame: int
     fault: str = ""
     split: int = 0x1000
+    seamed: bool = False
 
 
 class Bench(Elaboratable):
@@ -81,6 +85,7 @@ class Machine:
         if not plain:
             self.pages[2].fault = "page"
             self.pages[4].fault = "access"
+            self.pages[5].seamed = True
             self.pages[6].split = rng.randrange(0x10, 0x1000, 4)
         self.bad_line = None if plain else self.pages[7].frame + 64 * rng.randrange(64)
         self.memory: dict[int, int] = {}  # halfwords by physical address
@@ -188,8 +193,9 @@ class Machine:
                 fault = "page"
             else:
                 page = self.pages[number]
-                frame, fault, mixed = page.frame, page.fault, page.split != 0x1000
-                if not fault and (va & 0xFFF) + length > page.split:
+                frame, fault, mixed = page.frame, page.fault, page.split != 0x1000 or page.seamed
+                crosses = page.seamed and va & 4 != va + length - 1 & 4
+                if not fault and ((va & 0xFFF) + length > page.split or crosses):
                     fault = "access"
         entry = {
             "valid": 1,
