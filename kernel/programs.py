@@ -20,6 +20,7 @@ PROGRAMS = {
     "atlas": "kernel.services.atlas.server",
     "console": "kernel.services.console",
     "shell": "kernel.services.shell.main",
+    "hostile": "kernel.hostile.main",
 }
 """Name in the archive, and the module whose `main` it is. Those that `run` starts: kernel/services/run."""
 

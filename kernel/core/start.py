@@ -70,14 +70,18 @@ def make(memory: u64, index: u64, kind: Kind, bits: u64) -> u64:
 
 
 MEASURING = constant(Name, {"words": list(name_words("init"))})
+HOSTILE = constant(Name, {"words": list(name_words("hostile"))})
 SERVICES = constant(Name, {"words": list(name_words("s-init"))})
 
 
 @fn
 def first_name(info: Ptr[BootInfo], name: Ptr[Name]) -> None:
-    """The first program: S-INIT, or on the command line `user` the measuring one."""
-    if has_word(text_view(ptr(info.command_line)), "user"):
+    """The first program: S-INIT, or by a word of the command line: `user` the measuring one, `hostile` the attacks."""
+    line = text_view(ptr(info.command_line))
+    if has_word(line, "user"):
         copy(name, MEASURING)
+    elif has_word(line, "hostile"):
+        copy(name, HOSTILE)
     else:
         copy(name, SERVICES)
 

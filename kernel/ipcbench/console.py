@@ -50,3 +50,12 @@ def put_decimal(value: u64, width: usize) -> None:
             put_byte(32)
     for i in bounded(range(count), 20):
         put_byte(digits[count - 1 - i])
+
+
+@fn
+def put_hex(value: u64) -> None:
+    """A number in hexadecimal, all of its digits."""
+    put("0x")
+    for i in range(16):
+        digit = trunc(value >> (4 * (15 - u64(i))) & 15, u8)
+        put_byte(digit + (48 if digit < 10 else 87))

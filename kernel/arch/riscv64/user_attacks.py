@@ -1,0 +1,113 @@
+"""What user code must not do on RISC-V: privileged instructions, one a function, and jumps to anywhere."""
+
+from kernel.lang import *
+
+_CLOBBERS = ("memory", "t0")
+
+
+@assembly("riscv64", "jalr {address}", clobbers=("memory", "ra", "t0"))
+def jump(address: u64) -> None:
+    """Goes on at an address."""
+    raise NotImplementedError("attacks run on a machine")
+
+
+@assembly("riscv64", "lla {result}, _start")
+def program_entry() -> u64:
+    """Where this program begins."""
+    return 0
+
+
+@assembly("riscv64", "csrr t0, sstatus", clobbers=_CLOBBERS)
+def read_status() -> None:
+    """Reads S-mode's status."""
+    raise NotImplementedError("attacks run on a machine")
+
+
+@assembly("riscv64", "csrw satp, zero", clobbers=_CLOBBERS)
+def write_translation() -> None:
+    """Turns translation off."""
+    raise NotImplementedError("attacks run on a machine")
+
+
+@assembly("riscv64", "csrci sstatus, 2", clobbers=_CLOBBERS)
+def mask_interrupts() -> None:
+    """Turns interrupts off."""
+    raise NotImplementedError("attacks run on a machine")
+
+
+@assembly("riscv64", "csrw stvec, zero", clobbers=_CLOBBERS)
+def write_vector() -> None:
+    """Takes over the traps."""
+    raise NotImplementedError("attacks run on a machine")
+
+
+@assembly("riscv64", "csrw mstatus, zero", clobbers=_CLOBBERS)
+def write_machine_status() -> None:
+    """M-mode's status."""
+    raise NotImplementedError("attacks run on a machine")
+
+
+@assembly("riscv64", "sret", clobbers=_CLOBBERS)
+def return_from_trap() -> None:
+    """Returns to what was interrupted."""
+    raise NotImplementedError("attacks run on a machine")
+
+
+@assembly("riscv64", "mret", clobbers=_CLOBBERS)
+def machine_return() -> None:
+    """M-mode's return."""
+    raise NotImplementedError("attacks run on a machine")
+
+
+@assembly("riscv64", "sfence.vma", clobbers=_CLOBBERS)
+def flush() -> None:
+    """Empties the TLB."""
+    raise NotImplementedError("attacks run on a machine")
+
+
+@assembly("riscv64", "wfi", clobbers=_CLOBBERS)
+def wait_for_interrupt() -> None:
+    """Stops the hart: not allowed in U-mode where there is S-mode (Privileged 3.3.3)."""
+    raise NotImplementedError("attacks run on a machine")
+
+
+@assembly("riscv64", "ebreak", clobbers=_CLOBBERS)
+def breakpoint() -> None:
+    """A debugger's trap, which nobody waits for."""
+    raise NotImplementedError("attacks run on a machine")
+
+
+@assembly("riscv64", "unimp", clobbers=_CLOBBERS)
+def undefined() -> None:
+    """No instruction."""
+    raise NotImplementedError("attacks run on a machine")
+
+
+COUNT = 11
+
+
+@fn
+def instruction(number: u64) -> None:
+    """One of them, below COUNT."""
+    if number == 0:
+        read_status()
+    elif number == 1:
+        write_translation()
+    elif number == 2:
+        mask_interrupts()
+    elif number == 3:
+        write_vector()
+    elif number == 4:
+        write_machine_status()
+    elif number == 5:
+        return_from_trap()
+    elif number == 6:
+        machine_return()
+    elif number == 7:
+        flush()
+    elif number == 8:
+        wait_for_interrupt()
+    elif number == 9:
+        breakpoint()
+    elif number == 10:
+        undefined()
