@@ -9,6 +9,7 @@ from kernel.hostile import honest, roles
 from kernel.hostile.roles import Attack, Expected
 from kernel.lang import *
 from kernel.user import calls
+from kernel.user.first_table import first_life
 from kernel.user.layout import LINKED_AT
 from kernel.user.message import Message
 
@@ -52,12 +53,6 @@ PICKY = constant(Array[u8, len(_PICKY)], [int(c) for c in _PICKY])
 
 
 @fn
-def first(slot: u64) -> u64:
-    """The handle of a slot in its first life."""
-    return 1 << 32 | slot
-
-
-@fn
 def own(slot: u64) -> u64:
     """The handle of what is in a slot now; 0 when it is empty."""
     message = Message()
@@ -90,7 +85,7 @@ def forged() -> u64:
                     if invoke(number, handle, 0) != u64(Error.INVALID_HANDLE):
                         return u64(number) << 32 | u64(slot) + 1
         for bit in range(64):
-            if invoke(number, first(1000) ^ u64(1) << bit, 0) != u64(Error.INVALID_HANDLE):
+            if invoke(number, first_life(1000) ^ u64(1) << bit, 0) != u64(Error.INVALID_HANDLE):
                 return u64(number) << 32 | u64(bit) + 1000
     return 0
 
@@ -102,11 +97,11 @@ def stale() -> u64:
     new: u64 = 0
     moved: u64 = 0
     for _ in range(20):
-        if calls.derive(first(roles.BELL), 0, roles.FIRST_FREE, Rights.ALL, 0, 0, ptr(old)) != Error.NONE:
+        if calls.derive(first_life(roles.BELL), 0, roles.FIRST_FREE, Rights.ALL, 0, 0, ptr(old)) != Error.NONE:
             return 1
         if calls.delete(old) != Error.NONE or calls.notify(old, 1) != Error.INVALID_HANDLE:
             return 2
-        if calls.derive(first(roles.BELL), 0, roles.FIRST_FREE, Rights.ALL, 0, 0, ptr(new)) != Error.NONE:
+        if calls.derive(first_life(roles.BELL), 0, roles.FIRST_FREE, Rights.ALL, 0, 0, ptr(new)) != Error.NONE:
             return 3
         if new == old or calls.notify(old, 1) != Error.INVALID_HANDLE or calls.notify(new, 1) != Error.NONE:
             return 4
@@ -137,10 +132,10 @@ def wild() -> u64:
                         return u64(PICKY[i]) << 32 | u64(slot)
     for a in range(len(ADDRESSES)):
         value = ADDRESSES[a]
-        if invoke(u8(SystemCall.CALL), first(roles.SERVICE), value) != u64(Error.TIMED_OUT):
+        if invoke(u8(SystemCall.CALL), first_life(roles.SERVICE), value) != u64(Error.TIMED_OUT):
             message = Message()  # the server waited: its answer must be the right one
             message.words[0] = value
-            if calls.call(first(roles.SERVICE), ptr(message)) != Error.NONE:
+            if calls.call(first_life(roles.SERVICE), ptr(message)) != Error.NONE:
                 return 1
             if message.words[0] != u64(w64(value) + 1):
                 return 2
@@ -173,28 +168,28 @@ def exhaust_slots() -> u64:
     """Fills its table."""
     made: u64 = 0
     for slot in range(roles.FIRST_FREE, 1 << roles.TABLE_BITS):
-        if calls.derive(first(roles.BELL), 0, u64(slot), Rights.WRITE, 0, 0, ptr(made)) != Error.NONE:
+        if calls.derive(first_life(roles.BELL), 0, u64(slot), Rights.WRITE, 0, 0, ptr(made)) != Error.NONE:
             return 1
-    if calls.derive(first(roles.BELL), 0, 1 << roles.TABLE_BITS, 0, 0, 0, ptr(made)) != Error.OUT_OF_RANGE:
+    if calls.derive(first_life(roles.BELL), 0, 1 << roles.TABLE_BITS, 0, 0, 0, ptr(made)) != Error.OUT_OF_RANGE:
         return 2
-    if calls.derive(first(roles.BELL), 0, roles.FIRST_FREE, 0, 0, 0, ptr(made)) != Error.OCCUPIED:
+    if calls.derive(first_life(roles.BELL), 0, roles.FIRST_FREE, 0, 0, 0, ptr(made)) != Error.OCCUPIED:
         return 3
-    return 0 if calls.revoke(first(roles.BELL)) == Error.NONE else 4
+    return 0 if calls.revoke(first_life(roles.BELL)) == Error.NONE else 4
 
 
 @fn
 def nobody_answers() -> u64:
     """Calls, sends and receives where nobody is."""
     message = Message()
-    if calls.call_within(first(roles.MUTE), ptr(message), 500) != Error.TIMED_OUT:
+    if calls.call_within(first_life(roles.MUTE), ptr(message), 500) != Error.TIMED_OUT:
         return 1
-    if calls.send(first(roles.MUTE), ptr(message), 500) != Error.TIMED_OUT:
+    if calls.send(first_life(roles.MUTE), ptr(message), 500) != Error.TIMED_OUT:
         return 2
-    if calls.receive(first(roles.MUTE), ptr(message), 500, 0) != Error.TIMED_OUT:
+    if calls.receive(first_life(roles.MUTE), ptr(message), 500, 0) != Error.TIMED_OUT:
         return 3
     bits: u64 = 0
-    _ = calls.wait(first(roles.BELL), 0, ptr(bits))
-    if calls.wait(first(roles.BELL), 500, ptr(bits)) != Error.TIMED_OUT:
+    _ = calls.wait(first_life(roles.BELL), 0, ptr(bits))
+    if calls.wait(first_life(roles.BELL), 500, ptr(bits)) != Error.TIMED_OUT:
         return 4
     return 0 if calls.reply(ptr(message)) == Error.NO_CALLER else 5
 
@@ -219,19 +214,20 @@ def bomb(number: u64) -> u64:
     if number < BOMBS:
         error = calls.retype(memory, 0, slot, Kind.FRAME, 12, ptr(frame))
         if error == Error.NONE:
-            error = calls.map_page(frame, first(roles.SPACE), top - PAGE, Rights.READ | Rights.WRITE)
+            error = calls.map_page(frame, first_life(roles.SPACE), top - PAGE, Rights.READ | Rights.WRITE)
         for i in range(3):
             if error == Error.NO_PAGE_TABLE:
                 where = slot + 2 if i == 0 else 56 + u64(i)
                 error = calls.retype(memory, 0, where, Kind.PAGE_TABLE, 0, ptr(table))
                 if error == Error.NONE:
-                    error = calls.map_table(table, first(roles.SPACE), top - PAGE)
+                    error = calls.map_table(table, first_life(roles.SPACE), top - PAGE)
                 if error == Error.NONE:
-                    error = calls.map_page(frame, first(roles.SPACE), top - PAGE, Rights.READ | Rights.WRITE)
+                    error = calls.map_page(frame, first_life(roles.SPACE), top - PAGE, Rights.READ | Rights.WRITE)
         if error == Error.NONE:
             error = calls.retype(memory, 0, slot + 1, Kind.THREAD, 0, ptr(thread))
         if error == Error.NONE:
-            error = calls.thread_configure(thread, first(roles.TABLE), first(roles.SPACE), 0, first(roles.SLICE))
+            space = first_life(roles.SPACE)
+            error = calls.thread_configure(thread, first_life(roles.TABLE), space, 0, first_life(roles.SLICE))
         if error == Error.NONE:
             _ = calls.thread_start(thread, program_entry(), top, roles.BOMB + number + 1)
     return spin()
@@ -241,9 +237,9 @@ def bomb(number: u64) -> u64:
 def mute_server() -> u64:
     """Receives and never replies: until the first caller gives up, then holding the second call for ever."""
     message = Message()
-    _ = calls.receive(first(roles.MUTE), ptr(message), 1 << 60, 0)
+    _ = calls.receive(first_life(roles.MUTE), ptr(message), 1 << 60, 0)
     calls.sleep(2 * honest.PATIENCE)
-    _ = calls.receive(first(roles.MUTE), ptr(message), 1 << 60, 0)
+    _ = calls.receive(first_life(roles.MUTE), ptr(message), 1 << 60, 0)
     return spin()
 
 

@@ -4,9 +4,10 @@ from kernel.abi import NEVER_TIMES_OUT, Error
 from kernel.hostile import roles
 from kernel.lang import *
 from kernel.user import calls
+from kernel.user.first_table import FIRST_LIFE
 from kernel.user.message import Message
 
-SERVICE = 1 << 32 | roles.SERVICE
+SERVICE = FIRST_LIFE | roles.SERVICE
 CLIENT_BADGE = 7
 ASK_PROGRESS = 0x9106
 PAUSE = 2_000  # ticks between two calls

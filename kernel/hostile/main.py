@@ -13,8 +13,9 @@ from kernel.hostile.world import Member
 from kernel.ipcbench import console
 from kernel.lang import *
 from kernel.services.init import loader
-from kernel.services.init.memory import first_life, largest_untyped
+from kernel.services.init.memory import largest_untyped
 from kernel.user import calls, first_table
+from kernel.user.first_table import first_life
 from kernel.user.layout import ARCHIVE_AT
 from kernel.user.message import Message
 

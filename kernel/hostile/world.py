@@ -6,9 +6,9 @@ from kernel.arch.objects import bytes_of
 from kernel.lang import *
 from kernel.services.init import loader
 from kernel.services.init.loader import Builder, Child
-from kernel.services.init.memory import first_life
 from kernel.services.names import Name, name_words
 from kernel.user import calls, first_table
+from kernel.user.first_table import first_life
 from kernel.user.layout import ARCHIVE_AT, STACK_TOP
 
 LEVEL = 8  # of the interactive class: all of them the same

@@ -8,9 +8,10 @@ from kernel.ipcbench.server import ENDPOINT_SLOT
 from kernel.lang import *
 from kernel.services.init import loader
 from kernel.services.init.loader import Builder, Child
-from kernel.services.init.memory import first_life, largest_untyped
+from kernel.services.init.memory import largest_untyped
 from kernel.services.names import Name, name_words
 from kernel.user import calls, first_table
+from kernel.user.first_table import first_life
 from kernel.user.layout import ARCHIVE_AT, STACK_TOP
 
 FIRST_SLOT = 64

@@ -3,18 +3,13 @@
 from kernel.abi import NEVER_TIMES_OUT, Error, SystemCall
 from kernel.lang import *
 from kernel.user import calls
+from kernel.user.first_table import first_life
 from kernel.user.message import Message
 
 ENDPOINT_SLOT, NOTIFICATION_SLOT, CHANNEL_SLOT, ARRIVAL_SLOT = 1, 2, 3, 8
 CAPABILITY, NOTIFY, PAGE = 0, 1, 2
 """What is measured next: word 2 of a call."""
 FOR_EVER = 0xFFFF_FFFF_FFFF_FFFF
-
-
-@fn
-def first_life(slot: u64) -> u64:
-    """The handle of a slot that was filled once."""
-    return 1 << 32 | slot
 
 
 @fn

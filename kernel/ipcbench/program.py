@@ -14,9 +14,9 @@ from kernel.services import run
 from kernel.services.elf import MACHINES
 from kernel.services.init import loader
 from kernel.services.init.loader import Builder, Child
-from kernel.services.init.memory import first_life
 from kernel.services.names import Name, name_words
 from kernel.user import calls, text
+from kernel.user.first_table import first_life
 from kernel.user.layout import ARCHIVE_AT, STACK_TOP
 from kernel.user.message import Message, Moments
 from kernel.user.text import put, put_decimal

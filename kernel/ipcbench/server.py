@@ -2,9 +2,10 @@
 
 from kernel.ipcbench import measure
 from kernel.lang import *
+from kernel.user.first_table import FIRST_LIFE
 
 ENDPOINT_SLOT = 1
-ENDPOINT = 1 << 32 | ENDPOINT_SLOT  # its first life
+ENDPOINT = FIRST_LIFE | ENDPOINT_SLOT
 
 
 @fn

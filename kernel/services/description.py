@@ -13,6 +13,7 @@ from kernel.lang import *
 from kernel.services.atlas.registry import Policy
 from kernel.services.names import Name, name_words
 from kernel.services.protocol import OPERATOR_BADGE
+from kernel.user.first_table import FIRST_LIFE
 
 MAX_SERVICES = 16
 MAX_GRANTS = 12
@@ -125,7 +126,7 @@ class System:
 
     def handle(self, service: str, grant: str) -> int:
         """The handle of that slot in its first life, which S-INIT fills."""
-        return 1 << 32 | self.slot(service, grant)
+        return FIRST_LIFE | self.slot(service, grant)
 
     def badge(self, service: Service, grant: Grant) -> int:
         """The badge of a grant."""

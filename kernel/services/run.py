@@ -14,11 +14,12 @@ from enum import IntEnum
 
 from kernel.lang import *
 from kernel.services.names import Name, name_words
+from kernel.user.first_table import FIRST_LIFE
 
 PROGRAM_BITS = 20
 """log2 of the bytes that all of a running program may take."""
 SESSION_SLOT = 1
-SESSION = 1 << 32 | SESSION_SLOT
+SESSION = FIRST_LIFE | SESSION_SLOT
 SESSION_BADGE = 0x8000
 """By which the console knows a program: it may write, not read."""
 KIT_TABLE, KIT_SPACE, KIT_SLICE, KIT_ARCHIVE, KIT_MEMORY = 2, 3, 4, 5, 6

@@ -1,5 +1,10 @@
 """The first program's table: which slot holds what, when it starts. Numbers are slot indices."""
 
+from kernel.lang import *
+
+FIRST_LIFE = 1 << 32
+"""With a slot's index: the handle of what was first put there."""
+
 TABLE = 1  # this table
 SPACE = 2  # its address space
 THREAD = 3  # itself
@@ -12,3 +17,9 @@ AUDIT = 9  # the audit ring
 FIRST_UNTYPED, LAST_UNTYPED = 16, 47  # free memory
 LAST = LAST_UNTYPED
 TABLE_BITS = 10
+
+
+@fn
+def first_life(slot: u64) -> u64:
+    """The handle of a slot that was filled once: what a program starts with."""
+    return FIRST_LIFE | slot

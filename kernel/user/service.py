@@ -7,9 +7,10 @@ from kernel.services.description import ATLAS_SLOT
 from kernel.services.names import Name
 from kernel.services.protocol import AtlasCall
 from kernel.user import calls
+from kernel.user.first_table import FIRST_LIFE
 from kernel.user.message import Message
 
-ATLAS = 1 << 32 | ATLAS_SLOT
+ATLAS = FIRST_LIFE | ATLAS_SLOT
 PATIENCE = 20_000_000  # ticks that a service waits for S-ATLAS before it goes on with its work
 
 last_beat = variable(u64, 0)

@@ -6,7 +6,6 @@ from kernel.arch.objects import bytes_of
 from kernel.lang import *
 from kernel.services.init import loader
 from kernel.services.init.loader import Builder, Child
-from kernel.services.init.memory import first_life
 from kernel.services.names import Name, same_name
 from kernel.services.protocol import FAULT_BADGE
 from kernel.services.run import (
@@ -23,6 +22,7 @@ from kernel.services.run import (
     Outcome,
 )
 from kernel.user import calls, first_table
+from kernel.user.first_table import first_life
 from kernel.user.layout import ARCHIVE_AT, STACK_TOP
 from kernel.user.message import Message
 

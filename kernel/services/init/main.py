@@ -27,7 +27,7 @@ from kernel.services.description import (
 from kernel.services.init import jobs, loader
 from kernel.services.init.jobs import JOB_FAULT_BADGE, Job
 from kernel.services.init.loader import Builder, Child
-from kernel.services.init.memory import first_life, largest_untyped
+from kernel.services.init.memory import largest_untyped
 from kernel.services.names import Name
 from kernel.services.protocol import (
     ENDED_BIT,
@@ -43,6 +43,7 @@ from kernel.services.protocol import (
 )
 from kernel.services.run import PROGRAM_BITS, Outcome
 from kernel.user import calls, first_table
+from kernel.user.first_table import first_life
 from kernel.user.layout import ARCHIVE_AT, CONSOLE_AT, SECOND_STACK_TOP, STACK_TOP
 from kernel.user.message import Message
 

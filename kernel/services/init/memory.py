@@ -1,15 +1,9 @@
-"""What a first program finds in its table: slots by kernel/user/first_table, and the largest free memory."""
+"""Free memory that a first program finds in its table."""
 
 from kernel.abi import Error, Kind
 from kernel.lang import *
 from kernel.user import calls, first_table
 from kernel.user.message import Message
-
-
-@fn
-def first_life(slot: u64) -> u64:
-    """The handle of a slot that the kernel filled."""
-    return 1 << 32 | slot
 
 
 @fn
