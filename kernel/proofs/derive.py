@@ -48,6 +48,7 @@ def call_derive(path: Path) -> tuple[Invariant, Any, Any, Any]:
         Removed(capabilities.derive, "if not derivable(source.kind):"),
         Removed(capabilities.fill, "slot.generation += 1"),
     ],
+    reaches=["derived", "refused"],
 )
 def derive_never_adds_rights(path: Path) -> None:
     """The new capability is to the same object, allows no more, lives no longer, and hangs below its source."""
@@ -79,6 +80,7 @@ def derive_never_adds_rights(path: Path) -> None:
     "derive keeps the tree and the order of rights in it",
     capabilities.derive,
     depends=[Removed(capabilities.derive, "rights & ~source.rights != 0"), Removed(tree.insert_child, "old is None")],
+    reaches=["derived"],
 )
 def derive_keeps_the_invariant(path: Path) -> None:
     """The invariant of kernel/proofs/slots.py holds afterwards, for all slots."""

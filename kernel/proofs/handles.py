@@ -1,24 +1,52 @@
-"""`find` and `lookup`: the check that stands between what a process writes into a register and a capability."""
+"""The checks that stand between what a process writes into a register and a capability: `find` and `lookup`, the fast
+path's own, and the one of a waiter's capability when it is served."""
 
 from typing import Any
 
 import z3
 
-from kernel.abi import Kind
-from kernel.core import lookup
+from kernel.abi import Error, Kind
+from kernel.core import fastpath, ipc, lookup, machine
 from kernel.core.objects import Slot, Table, Thread
 from kernel.lang import Ptr, u8, u64
 from kernel.lang.symbolic import Path, Pointer
 from kernel.lang.symbolic.memory import field
-from kernel.proofs.proof import Removed, hardware, proof, without_audit
-from kernel.proofs.slots import Slots
+from kernel.proofs.proof import Removed, hardware, host, proof, without_audit
+from kernel.proofs.slots import Clause, Slots
 
 THREAD_POINTER: Any = Ptr[Thread]
 SLOT: Any = Slot
 TABLE: Any = Table
+THREAD: Any = Thread
 KIND: Any = Kind
 SLOT_BYTES = 64
 HIGHEST = 0xFFFF_FF00_0000_0000  # where no table can end: 4,096 slots are 256 KiB
+
+
+class Naming:
+    """What it means that a handle of a thread names a slot, in the state that the path starts with."""
+
+    def __init__(self, path: Path, thread: Pointer):
+        self.slots = Slots(path.memory.copy())
+        own = field(thread, "table")
+        memory = self.slots.memory
+        self.table = memory.load(field(own, "object"))
+        path.assume(z3.And(self.table != 0, z3.ULT(self.table, HIGHEST)))
+        self.count = memory.load(field(Pointer(self.table, TABLE, None, self.table), "count"))
+        path.assume(z3.ULE(self.count, 4096))
+        self.has_table = memory.load(field(own, "kind")) == int(Kind.TABLE)
+
+    def clauses(self, handle: Any, slot: Any) -> list[Clause]:
+        """Whether it is this slot, in its present life."""
+        index = handle & 0xFFFF_FFFF
+        return [
+            ("the thread has a table", self.has_table),
+            ("the index is in it", z3.ULT(index, z3.ZeroExt(32, self.count))),
+            ("it is the slot with that index", slot == self.table + TABLE.size + index * SLOT_BYTES),
+            ("the handle is of the slot's present life",
+             z3.Extract(63, 32, handle) == self.slots.get(slot, "generation")),
+            ("the slot is not empty", self.slots.get(slot, "kind") != int(Kind.EMPTY)),
+        ]  # fmt: skip
 
 
 @proof(
@@ -33,35 +61,149 @@ HIGHEST = 0xFFFF_FF00_0000_0000  # where no table can end: 4,096 slots are 256 K
         Removed(lookup.lookup, "some(slot).kind != kind"),
         Removed(lookup.lookup, "some(slot).rights & rights != rights"),
     ],
+    reaches=["passed", "refused"],
 )
 def no_bad_handle_passes(path: Path) -> None:
     """For every thread, every 64-bit handle, every kind and every set of rights, in every state of all slots."""
     hardware(path)
     without_audit(path)
-    before = path.memory.copy()
-    slots = Slots(before)
     thread, handle = path.unknown(THREAD_POINTER, "thread"), path.unknown(u64, "handle")
     kind, rights = path.unknown(KIND, "kind"), path.unknown(u8, "rights")
-    own = field(thread, "table")
-    table = before.load(field(own, "object"))
-    path.assume(z3.And(table != 0, z3.ULT(table, HIGHEST)))
-    count = before.load(field(Pointer(table, TABLE, None, table), "count"))
-    path.assume(z3.ULE(count, 4096))
+    naming = Naming(path, thread)
+    slots = naming.slots
     found = path.call(lookup.lookup, thread, handle, kind, rights)
     if not path.decide(found.address != 0):
         path.reach("refused")
         return
     path.reach("passed")
-    slot, index = found.address, handle & 0xFFFF_FFFF
+    slot = found.address
     expiry = slots.get(slot, "expiry")
     path.prove_each([
-        ("the thread has a table", before.load(field(own, "kind")) == int(Kind.TABLE)),
-        ("the index is in it", z3.ULT(index, z3.ZeroExt(32, count))),
-        ("it is the slot with that index", slot == table + TABLE.size + index * SLOT_BYTES),
-        ("the handle is of the slot's present life", z3.Extract(63, 32, handle) == slots.get(slot, "generation")),
-        ("the slot is not empty", slots.get(slot, "kind") != int(Kind.EMPTY)),
+        *naming.clauses(handle, slot),
         ("its time is not over", z3.Or(expiry == 0, z3.ULT(path.now, expiry) if path.now is not None else False)),
         ("it is of the kind asked for", slots.get(slot, "kind") == kind),
         ("it has the rights asked for", slots.get(slot, "rights") & rights == rights),
         ("looking changes no slot", slots.same_as(path.memory)),
+    ])  # fmt: skip
+
+
+FAST_CHECKS = [
+    Removed(fastpath.endpoint_slot, "thread.table.kind != Kind.TABLE"),
+    Removed(fastpath.endpoint_slot, "handle & 0xFFFF_FFFF >= u64(table.count)"),
+    Removed(fastpath.endpoint_slot, "u64(slot.generation) != handle >> 32"),
+    Removed(fastpath.endpoint_slot, "slot.kind != Kind.ENDPOINT"),
+    Removed(fastpath.endpoint_slot, "slot.rights & right == 0"),
+    Removed(fastpath.endpoint_slot, "slot.expiry != 0"),
+]
+
+
+def show_named_endpoint(path: Path, naming: Naming, handle: Any, slot: Any, right: int) -> None:
+    """The fast path's capability: what `lookup` would have given, and one without an end."""
+    slots = naming.slots
+    path.prove_each([
+        *naming.clauses(handle, slot),
+        ("it is to an endpoint", slots.get(slot, "kind") == int(Kind.ENDPOINT)),
+        ("it has the right", slots.get(slot, "rights") & right == right),
+        ("its time is not over, at any time", slots.get(slot, "expiry") == 0),
+    ])  # fmt: skip
+
+
+def fast(path: Path) -> tuple[Pointer, Naming, Any]:
+    """Any thread, with any registers, in any state of memory: (thread, naming, its handle)."""
+    hardware(path)
+    path.contracts[host(machine.set_translation)] = lambda path, translation: translation
+    thread = path.unknown(THREAD_POINTER, "thread")
+    naming = Naming(path, thread)
+    return thread, naming, naming.slots.memory.load(field(field(thread, "frame"), "handle"))
+
+
+@proof(
+    "a bad handle never passes the fast path of call, nor does a receiver whose own is bad",
+    fastpath.call,
+    depends=[
+        *FAST_CHECKS,
+        Removed(fastpath.call, "its.generation != receiver.waiting_generation"),
+        Removed(fastpath.call, "its.kind != Kind.ENDPOINT"),
+        Removed(fastpath.call, "its.expiry != 0"),
+    ],
+    reaches=["passed", "refused"],
+)
+def no_bad_handle_passes_fast_call(path: Path) -> None:
+    """A call that is made has WRITE on its endpoint, and the receiver waits by a capability that it still has."""
+    thread, naming, handle = fast(path)
+    before = naming.slots.memory
+    receiver = path.call(fastpath.call, thread)
+    if not path.decide(receiver.address != 0):
+        path.reach("refused")
+        path.prove(before.same_as(path.memory), "a refusal changes nothing")
+        return
+    path.reach("passed")
+    slot = naming.table + TABLE.size + (handle & 0xFFFF_FFFF) * SLOT_BYTES
+    show_named_endpoint(path, naming, handle, slot, 2)
+    waiting = before.load(field(receiver, "waiting_slot")).address
+    slots = naming.slots
+    path.prove_each([
+        ("the receiver waits by a capability", waiting != 0),
+        ("which is in the life it was in when it began to wait",
+         slots.get(waiting, "generation") == before.load(field(receiver, "waiting_generation"))),
+        ("to an endpoint", slots.get(waiting, "kind") == int(Kind.ENDPOINT)),
+        ("without an end", slots.get(waiting, "expiry") == 0),
+        ("no slot has changed", slots.same_as(path.memory)),
+    ])  # fmt: skip
+
+
+@proof(
+    "a bad handle never passes the fast path of reply-and-receive",
+    fastpath.reply_receive,
+    depends=FAST_CHECKS,
+    reaches=["passed", "refused"],
+)
+def no_bad_handle_passes_fast_reply(path: Path) -> None:
+    """A server that begins to wait has READ on its endpoint."""
+    thread, naming, handle = fast(path)
+    before = naming.slots.memory
+    caller = path.call(fastpath.reply_receive, thread)
+    if not path.decide(caller.address != 0):
+        path.reach("refused")
+        path.prove(before.same_as(path.memory), "a refusal changes nothing")
+        return
+    path.reach("passed")
+    slot = naming.table + TABLE.size + (handle & 0xFFFF_FFFF) * SLOT_BYTES
+    show_named_endpoint(path, naming, handle, slot, 1)
+    path.prove_each([
+        ("it waits by this capability", path.memory.load(field(thread, "waiting_slot")).address == slot),
+        ("in its present life",
+         path.memory.load(field(thread, "waiting_generation")) == naming.slots.get(slot, "generation")),
+        ("no slot has changed", naming.slots.same_as(path.memory)),
+    ])  # fmt: skip
+
+
+@proof(
+    "a waiter whose capability has ended or expired is not served",
+    ipc.live,
+    depends=[
+        Removed(ipc.live, "slot.kind == Kind.EMPTY"),
+        Removed(ipc.live, "slot.generation != thread.waiting_generation"),
+        Removed(ipc.live, "lookup.expired(slot)"),
+    ],
+    reaches=["served", "not served"],
+)
+def no_bad_waiter_is_served(path: Path) -> None:
+    """Of a thread that waits by any capability, in any state of all slots."""
+    hardware(path)
+    slots = Slots(path.memory.copy())
+    thread = path.unknown(THREAD_POINTER, "thread")
+    waiting = slots.memory.load(field(thread, "waiting_slot")).address
+    path.assume(waiting != 0)
+    why = path.call(ipc.live, thread)
+    if path.decide(why != int(Error.NONE)):
+        path.reach("not served")
+        return
+    path.reach("served")
+    expiry = slots.get(waiting, "expiry")
+    path.prove_each([
+        ("the capability is in the life it was in when it began to wait",
+         slots.get(waiting, "generation") == slots.memory.load(field(thread, "waiting_generation"))),
+        ("the slot is not empty", slots.get(waiting, "kind") != int(Kind.EMPTY)),
+        ("its time is not over", z3.Or(expiry == 0, z3.ULT(path.now, expiry) if path.now is not None else False)),
     ])  # fmt: skip

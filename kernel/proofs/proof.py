@@ -15,7 +15,7 @@ from kernel.core import audit, clock, machine
 from kernel.lang import tree
 from kernel.lang.declare import ByArch, Function
 from kernel.lang.program import Program, compile_program
-from kernel.lang.symbolic import Explorer, Path, Removed
+from kernel.lang.symbolic import Explorer, Failed, Path, Removed
 from kernel.lang.symbolic.explore import Statistics
 
 PROOFS: dict[str, "Proof"] = {}
@@ -34,28 +34,34 @@ class Proof:
         What it calls: the roots of its program.
     depends : sequence of Removed
         Each of these taken out of the source makes it fail.
+    reaches : sequence of str
+        Labels (Path.reach) that a possible path must come to: so the goals are about something.
     """
 
     name: str
     body: Callable[[Path], None]
     functions: Sequence[Function]
     depends: Sequence[Removed]
+    reaches: Sequence[str]
 
     def run(self, removed: Removed | None = None) -> tuple[Statistics, float]:
         """Proves it, or raises Failed; gives what it took and the CPU-seconds."""
         start = time.process_time()
         explorer = Explorer(program_of(self.functions), removed)
         statistics = explorer.explore(self.body)
-        if not statistics.reached:
-            raise AssertionError(f"{self.name}: no path reaches a goal, so nothing is proven")
+        missed = [label for label in self.reaches if label not in statistics.reached]
+        if missed:
+            raise Failed(f"no possible path comes to {', '.join(missed)}, so nothing is proven of it")
         return statistics, time.process_time() - start
 
 
-def proof(name: str, *functions: Function, depends: Sequence[Removed]) -> Callable[[Callable[[Path], None]], Proof]:
+def proof(
+    name: str, *functions: Function, depends: Sequence[Removed], reaches: Sequence[str]
+) -> Callable[[Callable[[Path], None]], Proof]:
     """Registers a proof."""
 
     def make(body: Callable[[Path], None]) -> Proof:
-        made = Proof(name, body, functions, depends)
+        made = Proof(name, body, functions, depends, reaches)
         PROOFS[name] = made
         return made
 

@@ -42,6 +42,7 @@ def bytes_of(kind: Any, bits: Any) -> Any:
         Removed(memory.sys_retype, "extent.used = end"),
         Removed(memory._clean, "line >= end"),
     ],
+    reaches=["made", "cleaning", "refused"],
 )
 def retype_never_overlaps(path: Path) -> None:
     """A new object lies in [used, end) of its untyped and moves `used` past itself; cleaning stays in there too."""

@@ -26,19 +26,32 @@ class Memory:
 
     def __init__(self) -> None:
         self.arrays: dict[Any, Any] = {}
-        self.names: dict[Any, str] = {}
+        self.names: dict[Any, str] = {}  # of regions that were forgotten
 
     def copy(self) -> "Memory":
         """This moment, kept."""
         kept = Memory()
-        kept.arrays, kept.names = dict(self.arrays), self.names
+        kept.arrays, kept.names = dict(self.arrays), dict(self.names)
         return kept
+
+    def name(self, region: Any) -> str:
+        """What the array of a region is called, as long as nothing was stored there."""
+        return self.names.get(region, region_name(region))
 
     def array(self, region: Any, kind: Type) -> Any:
         """The array of a region."""
         if region not in self.arrays:
-            self.arrays[region] = z3.Array(region_name(region), ADDRESS, sort_of(kind))
+            self.arrays[region] = z3.Array(self.name(region), ADDRESS, sort_of(kind))
         return self.arrays[region]
+
+    def same_as(self, other: "Memory") -> Any:
+        """Whether nothing is different in another moment of the same path."""
+        equal = []
+        for region in self.arrays.keys() | other.arrays.keys():
+            sort = (self if region in self.arrays else other).arrays[region].sort()
+            mine, theirs = (memory.arrays.get(region, z3.Const(memory.name(region), sort)) for memory in (self, other))
+            equal.append(mine == theirs)
+        return z3.And(equal)
 
     def load(self, place: Pointer) -> Any:
         """A scalar; pointers come as Pointers."""
@@ -55,10 +68,9 @@ class Memory:
         self.arrays[place.region] = z3.Store(old, place.index, value)
 
     def havoc(self, region: Any, name: str) -> None:
-        """Forgets what is in a region."""
-        old = self.arrays.get(region)
-        if old is not None:
-            self.arrays[region] = z3.Array(name, ADDRESS, old.sort().range())
+        """Forgets what is in a region, also where nothing was read yet."""
+        self.arrays.pop(region, None)
+        self.names[region] = name
 
 
 def region_name(region: Any) -> str:
