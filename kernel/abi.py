@@ -151,6 +151,7 @@ class SystemCall(IntEnum):
     MACHINE_STOP = 30
     EXIT = 31
     CLOCK = 32
+    CHANNEL_INSPECT = 33
 
 
 @bitfield(u64)

@@ -5,7 +5,7 @@
 
 from kernel.abi import AuditEvent, Error, Kind
 from kernel.core import audit, dissolve, lookup, mappings, tree
-from kernel.core.access import has_header, header_of, table_at
+from kernel.core.access import has_header, header_of
 from kernel.core.objects import LINE, Extent, Place, Slot, Thread
 from kernel.core.state import kernel
 from kernel.lang import *
@@ -168,20 +168,15 @@ def sys_revoke(thread: Ptr[Thread]) -> Error:
 
 @fn
 def sys_inspect(thread: Ptr[Thread]) -> Error:
-    """word0: table or 0; the handle names a slot of it, and `index` with generation 0 names what is there now.
+    """word0: table or 0, for the own one; word1: 0, or 1 + the slot of a table in that table. The handle names a slot
+    of it, and `index` with generation 0 names what is there now.
 
     Gives word0: kind, word1: rights, word2: badge, or of an untyped the bytes that are used, word3: expiry, word4: log2
     of size, word5: depth of the delegation chain above it (at most 255), word6: 1 when something was derived from it,
     word7: the handle.
     """
     words = ptr(thread.frame.words)
-    table = lookup.own_table(thread)
-    if words[0] != 0:
-        named = lookup.lookup(thread, words[0], Kind.TABLE, 1)
-        if named is None:
-            return kernel.error
-        table = table_at(some(named).object)
-    slot = lookup.peek(table, thread.frame.handle)
+    slot = lookup.inspected(thread)
     if slot is None:
         return kernel.error
     found = some(slot)

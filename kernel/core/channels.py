@@ -35,12 +35,14 @@ def sys_send(thread: Ptr[Thread]) -> Error:
     option = Option(thread.frame.option)
     if option.move:
         capabilities.move(given, ptr(entry.slot))
+        channel.moved += 1
     else:
         rights = option.rights & given.rights
         error = capabilities.derive(given, ptr(entry.slot), rights, ipc.source_badge(given), given.expiry)
         if error != Error.NONE:
             audit.denied(thread.frame.capability, error)
             return error
+        channel.shared += 1
     entry.word = thread.frame.words[0]
     channel.count += 1
     audit.record(AuditEvent.GRANTED, ptr(entry.slot), thread.frame.capability, Error.NONE)
@@ -84,4 +86,28 @@ def sys_receive(thread: Ptr[Thread]) -> Error:
     words[0] = lookup.handle_of(slot, index)
     words[2] = u64(slot.kind)
     words[3] = u64(slot.rights)
+    return Error.NONE
+
+
+@fn
+def sys_inspect(thread: Ptr[Thread]) -> Error:
+    """word0, word1 and the handle name a slot as for INSPECT; the capability in it is to a channel.
+
+    Gives word0: the channel's number, word1: how many capabilities are in it, word2: how many were shared through it so
+    far, word3: how many were moved, word4: how many capabilities there are to it, word5: rights of this one.
+    """
+    words = ptr(thread.frame.words)
+    slot = lookup.inspected(thread)
+    if slot is None:
+        return kernel.error
+    found = some(slot)
+    if found.kind != Kind.CHANNEL:
+        return Error.WRONG_KIND
+    channel = channel_at(found.object)
+    words[0] = channel.identifier
+    words[1] = u64(channel.count)
+    words[2] = channel.shared
+    words[3] = channel.moved
+    words[4] = u64(channel.header.references)
+    words[5] = u64(found.rights)
     return Error.NONE

@@ -68,6 +68,27 @@ def peek(table: Ptr[Table] | None, handle: u64) -> Ptr[Slot] | None:
 
 
 @fn
+def inspected(thread: Ptr[Thread]) -> Ptr[Slot] | None:
+    """The slot that INSPECT looks at: of the own table, of one that the thread may read, or of one that is in that."""
+    words = ptr(thread.frame.words)
+    table = own_table(thread)
+    if words[0] != 0:
+        named = lookup(thread, words[0], Kind.TABLE, 1)
+        if named is None:
+            return None
+        table = table_at(some(named).object)
+    if words[1] != 0:
+        inner = peek(table, words[1] - 1 & 0xFFFF_FFFF)
+        if inner is None:
+            return None
+        if some(inner).kind != Kind.TABLE or some(inner).rights & 1 == 0 or expired(some(inner)):
+            kernel.error = Error.DENIED
+            return None
+        table = table_at(some(inner).object)
+    return peek(table, thread.frame.handle)
+
+
+@fn
 def lookup(thread: Ptr[Thread], handle: u64, kind: Kind, rights: u8) -> Ptr[Slot] | None:
     """The live capability to a `kind` with at least these rights."""
     slot = find(thread, handle)

@@ -175,6 +175,8 @@ def _create(untyped: Ptr[Slot], slot: Ptr[Slot], kind: Kind, bits: u8, address: 
             channel = channel_at(address)
             for entry in channel.entries:
                 entry.slot.place = Place.CHANNEL
+            kernel.channel_count += 1
+            channel.identifier = kernel.channel_count
             header_at(address).kind = kind
         case Kind.ENDPOINT | Kind.NOTIFICATION:
             header_at(address).kind = kind

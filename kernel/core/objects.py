@@ -202,6 +202,9 @@ class Channel:
     header: Header
     head: u32
     count: u32
+    identifier: u64  # for people: order of creation
+    shared: u64  # capabilities that were derived into it, so far
+    moved: u64  # those that left the sender's table
     entries: Array[ChannelEntry, CHANNEL_PLACES]
 
 

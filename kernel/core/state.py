@@ -66,6 +66,7 @@ class State:
     audit: Array[AuditEntry, AUDIT_ENTRIES]
     interrupts: Array[InterruptRow, INTERRUPTS]
     spaces: Array[SpaceRow, SPACES]
+    channel_count: u64
 
 
 kernel = variable(State, align=64)

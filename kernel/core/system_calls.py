@@ -89,6 +89,8 @@ def execute(thread: Ptr[Thread], call: SystemCall) -> Error:
             return channels.sys_send(thread)
         case SystemCall.CHANNEL_RECEIVE:
             return channels.sys_receive(thread)
+        case SystemCall.CHANNEL_INSPECT:
+            return channels.sys_inspect(thread)
         case SystemCall.AUDIT_READ:
             return machine_calls.sys_audit_read(thread)
         case SystemCall.MACHINE_INSPECT:

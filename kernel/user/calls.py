@@ -199,6 +199,7 @@ def revoke(handle: u64) -> Error:
 def inspect(handle: u64, message: Ptr[Message]) -> Error:
     """What a capability of the own table is: see SystemCall.INSPECT."""
     message.words[0] = 0
+    message.words[1] = 0
     return enter(message, SystemCall.INSPECT, handle)
 
 
@@ -293,7 +294,17 @@ def interrupt_acknowledge(interrupt: u64) -> Error:
 def table_inspect(table: u64, slot: u64, message: Ptr[Message]) -> Error:
     """INSPECT of a slot of another table, by a capability to read that table."""
     message.words[0] = table
+    message.words[1] = 0
     return enter(message, SystemCall.INSPECT, slot)
+
+
+@fn
+def channel_inspect(table: u64, inner: u64, slot: u64, message: Ptr[Message]) -> Error:
+    """About the channel that a slot of a table names: see SystemCall.CHANNEL_INSPECT. `inner` is 0, or 1 + the slot of
+    the table in that table whose slot is meant."""
+    message.words[0] = table
+    message.words[1] = inner
+    return enter(message, SystemCall.CHANNEL_INSPECT, slot)
 
 
 @fn

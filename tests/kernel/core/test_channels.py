@@ -92,3 +92,27 @@ def test_the_end_of_a_channel_ends_what_is_in_it():
     assert kernel.do(kernel.boot, SystemCall.REVOKE, pair.channel) == Error.NONE
     assert kernel.do(kernel.boot, SystemCall.DELETE, pair.channel) == Error.NONE
     assert len(list(kernel.tree())) == before - 4  # three capabilities to the channel, one page
+
+
+def test_who_may_look_sees_what_went_through_a_channel():
+    """By the own handle, by a table that may be read, and by a table in that one."""
+    pair = Pair()
+    kernel = pair.kernel
+    look = SystemCall.CHANNEL_INSPECT
+    other = kernel.make(Kind.CHANNEL)
+    for frame, option in zip(pair.frames[:3], (3, MOVE, MOVE), strict=True):
+        assert kernel.do(pair.a, SEND, pair.out, 0, capability=frame, option=option) == Error.NONE
+    assert kernel.do(pair.b, RECEIVE, pair.into, 8) == Error.NONE
+    assert kernel.do(pair.b, look, pair.into) == Error.NONE
+    seen = [pair.b.word(i) for i in range(6)]
+    assert seen == [1, 2, 1, 2, 3, 1], "number, waiting, shared, moved, capabilities to it, rights"
+    assert kernel.do(kernel.boot, look, 1, pair.b.handles[Kind.TABLE]) == Error.NONE
+    assert [kernel.boot.word(i) for i in range(6)] == seen
+    assert kernel.do(kernel.boot, look, 1, 0, 1 + (pair.b.handles[Kind.TABLE] & 0xFFFF)) == Error.NONE
+    assert [kernel.boot.word(i) for i in range(6)] == seen
+    assert kernel.do(kernel.boot, look, other) == Error.NONE and kernel.boot.word(0) == 2
+    assert kernel.do(kernel.boot, look, pair.a.handles[Kind.TABLE]) == Error.WRONG_KIND
+    assert kernel.do(kernel.boot, look, 1, 0, 1 + (pair.channel & 0xFFFF)) == Error.DENIED, "not a table"
+    blind = kernel.give(pair.b.handles[Kind.TABLE], 0, 200, 2)
+    assert kernel.do(kernel.boot, look, 1, blind) == Error.DENIED
+    assert kernel.do(kernel.boot, look, 1, 0, 1 + (blind & 0xFFFF)) == Error.DENIED, "a table that may not be read"
