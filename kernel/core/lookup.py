@@ -84,6 +84,9 @@ def inspected(thread: Ptr[Thread]) -> Ptr[Slot] | None:
         if some(inner).kind != Kind.TABLE or some(inner).rights & 1 == 0 or expired(some(inner)):
             kernel.error = Error.DENIED
             return None
+        if some(table) == table_at(some(inner).object):
+            kernel.error = Error.OUT_OF_RANGE  # a table in itself: nothing new to see
+            return None
         table = table_at(some(inner).object)
     return peek(table, thread.frame.handle)
 

@@ -31,7 +31,7 @@ WRITE_BYTES = 48
 READ_BYTES = 56
 INSPECT_TABLE, INSPECT_THREAD, INSPECT_MEMORY = 0, 1, 2
 INSPECT_PROGRAM, INSPECT_FREE = 0xFFFF, 0xFFFE
-"""Instead of a service's number, for its memory: what `run` has, and what no service has."""
+"""Instead of a service's number: the program that `run` started; for its memory, also what no service has."""
 INPUT_BIT, ENDED_BIT = 1, 2
 """In the shell's notification: something was typed; the program that ran has ended."""
 

@@ -5,7 +5,8 @@ S-INIT has set aside for it, and nothing that it could do makes that more. A pro
 besides, what making other programs takes: its own table and space, a time slice as authority, the archive, and
 2**kit_bits bytes of its own memory.
 
-While it runs, what is typed waits for the shell; ^C ends it. Whatever ended it, all of its memory is taken back.
+While it runs, what is typed waits for the shell; ^C ends it. With `&` behind it, the shell goes on; `kill` ends it.
+Whatever ended it, all of its memory is taken back.
 """
 
 from collections.abc import Sequence
@@ -51,6 +52,7 @@ PROGRAMS: Sequence[Program] = (
     Program("hello", "kernel.examples.hello"),
     Program("hello-c", "kernel/examples/hello.c"),
     Program("ipcbench", "kernel.ipcbench.program", kit_bits=18),
+    Program("pages", "kernel.examples.pages", kit_bits=14),
     Program("spin", "kernel.examples.spin"),
     Program("wild", "kernel.examples.wild"),
 )

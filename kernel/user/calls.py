@@ -287,6 +287,24 @@ def interrupt_acknowledge(interrupt: u64) -> Error:
     return enter(ptr(message), SystemCall.INTERRUPT_ACKNOWLEDGE, interrupt)
 
 
+# Channels
+
+
+@fn
+def channel_send(channel: u64, capability: u64, option: u64, word: u64) -> Error:
+    """Puts a capability and a word in; option as for messages: `grant_option`."""
+    message = Message(capability=capability, option=option)
+    message.words[0] = word
+    return enter(ptr(message), SystemCall.CHANNEL_SEND, channel)
+
+
+@fn
+def channel_receive(channel: u64, slot: u64, message: Ptr[Message]) -> Error:
+    """Takes the first capability out, into an empty slot: see SystemCall.CHANNEL_RECEIVE."""
+    message.words[0] = slot
+    return enter(message, SystemCall.CHANNEL_RECEIVE, channel)
+
+
 # Looking at the system
 
 

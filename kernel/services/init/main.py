@@ -226,16 +226,21 @@ def inspect_service(message: Ptr[Message]) -> Error:
         return inspect_memory(job.memory, message)
     if message.words[2] == INSPECT_MEMORY and message.words[1] == INSPECT_FREE:
         return inspect_memory(free_memory, message)
-    if message.words[1] >= SERVICE_COUNT or not running[usize(message.words[1])].up:
+    child = ptr(job.child)
+    if message.words[1] != INSPECT_PROGRAM:
+        if message.words[1] >= SERVICE_COUNT or not running[usize(message.words[1])].up:
+            return Error.OUT_OF_RANGE
+        service = ptr(running[usize(message.words[1])])
+        if message.words[2] == INSPECT_MEMORY:
+            return inspect_memory(service.memory, message)
+        child = ptr(service.child)
+    elif job.outcome != Outcome.RUNNING:
         return Error.OUT_OF_RANGE
-    service = ptr(running[usize(message.words[1])])
     source: u64 = 0
     if message.words[2] == INSPECT_TABLE:
-        source = service.child.table
+        source = child.table
     elif message.words[2] == INSPECT_THREAD:
-        source = service.child.threads[0]
-    elif message.words[2] == INSPECT_MEMORY:
-        return inspect_memory(service.memory, message)
+        source = child.threads[0]
     else:
         return Error.OUT_OF_RANGE
     message.capability = source

@@ -10,7 +10,7 @@ from kernel.services.description import SYSTEM
 from kernel.services.line_editor import OUT_BYTES, Line, LineEditor, Result
 from kernel.services.names import Name, name_words
 from kernel.services.protocol import ENDED_BIT, INPUT_BIT, READ_BYTES, AtlasCall, ConsoleCall
-from kernel.services.shell import machine, programs, show
+from kernel.services.shell import channels, machine, programs, show
 from kernel.services.shell.words import Words, split, word_is, word_name
 from kernel.user import calls, service, text
 from kernel.user.message import Message
@@ -28,11 +28,13 @@ ps                           every service's thread
 mem                          every service's memory
 services                     what S-ATLAS knows: state, health, policy, restarts
 svc start|stop|restart|kill NAME   starts, stops, kills a service; a killed one comes back by its policy
+channels                     every channel: who holds it, by which end, what went through it
 audit                        the newest entries of the kernel's audit ring
 dmesg                        the events that S-ATLAS has recorded
 irq                          interrupts: how often each came
 ipcbench [N]                 measures messages between address spaces, N times
-run NAME [NUMBER]            runs a program of the image with an argument; ^C ends it
+run NAME [NUMBER] [&]        runs a program of the image with an argument; ^C ends it; with & beside the shell
+kill                         ends the program that runs beside the shell
 lscpu                        the processor
 uptime                       time since the start
 reboot                       starts the machine again
@@ -142,6 +144,10 @@ def run_command(line: Ptr[Line]) -> None:
         show.mem()
     elif word_is(line, ptr(words), 0, "services"):
         show.services()
+    elif word_is(line, ptr(words), 0, "channels"):
+        channels.channels()
+    elif word_is(line, ptr(words), 0, "kill"):
+        programs.kill()
     elif word_is(line, ptr(words), 0, "audit"):
         show.audit()
     elif word_is(line, ptr(words), 0, "dmesg"):
@@ -175,6 +181,14 @@ def prompt() -> None:
 
 
 @fn
+def redraw() -> None:
+    """The prompt, and the line as far as it was typed."""
+    prompt()
+    line_editor.show(ptr(editor), 0, 0)
+    send_output()
+
+
+@fn
 def typed(byte: u8) -> None:
     """One byte from the console."""
     result = line_editor.feed(ptr(editor), byte)
@@ -183,14 +197,12 @@ def typed(byte: u8) -> None:
         case Result.LINE:
             run_command(ptr(editor.line))
             line_editor.clear(ptr(editor))
-            if not programs.is_running():
+            if not programs.takes_input():
                 prompt()
         case Result.CANCELLED:
             prompt()
         case Result.REDRAW:
-            prompt()
-            line_editor.show(ptr(editor), 0, 0)
-            send_output()
+            redraw()
         case Result.END | Result.EDITING:
             pass
 
@@ -199,8 +211,9 @@ def typed(byte: u8) -> None:
 def arrived(byte: u8) -> None:
     """A byte from the console: it waits while a program runs, except ^C, which ends that. What does not fit is lost."""
     global ahead_used
-    if byte == 0x03 and programs.is_running():
+    if byte == 0x03 and programs.takes_input():
         ahead_used = 0
+        put("^C\n")
         programs.kill()
         prompt()
     elif ahead_used < AHEAD:
@@ -212,7 +225,7 @@ def arrived(byte: u8) -> None:
 def look_ahead() -> None:
     """Acts on what was typed, until a program runs."""
     global ahead_first, ahead_used
-    while bounded(ahead_used > 0 and not programs.is_running(), AHEAD):
+    while bounded(ahead_used > 0 and not programs.takes_input(), AHEAD):
         byte = ahead[ahead_first]
         ahead_first = (ahead_first + 1) % AHEAD
         ahead_used -= 1
@@ -222,8 +235,13 @@ def look_ahead() -> None:
 @fn
 def program_ended() -> None:
     """S-INIT says that the program has ended, if that is not old news."""
-    if programs.has_ended():
-        prompt()
+    beside = programs.in_background()
+    outcome = Message()
+    if programs.has_ended(ptr(outcome)):
+        if beside:
+            put("\n")
+        programs.report(ptr(outcome))
+        redraw()
         look_ahead()
 
 
@@ -259,7 +277,7 @@ def run() -> Never:
         _ = calls.wait(INPUT, service.BEAT_WAIT, ptr(bits))
         if bits & ENDED_BIT != 0:
             program_ended()
-        if bits & INPUT_BIT != 0 or not programs.is_running():
+        if bits & INPUT_BIT != 0 or not programs.takes_input():
             take_input()
         service.beat(ptr(own_name), 0)
 

@@ -8,7 +8,7 @@ from kernel.services.names import Name
 from kernel.services.protocol import InitCall
 from kernel.services.run import PROGRAM_COUNT, ROWS, Outcome
 from kernel.services.shell.show import put_error
-from kernel.services.shell.words import Words, word_name
+from kernel.services.shell.words import Words, word_is, word_name
 from kernel.user import calls
 from kernel.user.message import Message
 from kernel.user.program import PANIC_STATUS
@@ -17,12 +17,19 @@ from kernel.user.text import put, put_byte, put_decimal, put_hex, put_name
 INIT = SYSTEM.handle("shell", "init")
 
 running = variable(bool, False)
+background = variable(bool, False)
 
 
 @fn
-def is_running() -> bool:
-    """Whether a program runs, and what is typed waits."""
-    return running
+def takes_input() -> bool:
+    """Whether a program runs for which what is typed waits."""
+    return running and not background
+
+
+@fn
+def in_background() -> bool:
+    """Whether a program runs beside the shell."""
+    return running and background
 
 
 @fn
@@ -68,11 +75,12 @@ def number(line: Ptr[Line], start: usize, end: usize, value: Ptr[u64]) -> bool:
 
 @fn
 def run(line: Ptr[Line], words: Ptr[Words]) -> None:
-    """`run NAME [NUMBER]`."""
+    """`run NAME [NUMBER] [&]`."""
     message = Message()
     name = Name()
+    beside = take_ampersand(line, words)
     if words.count < 2 or words.count > 3 or words.too_many:
-        put("usage: run NAME [NUMBER]; programs: ")
+        put("usage: run NAME [NUMBER] [&]; programs: ")
         list_programs()
         return
     if words.count == 3 and not number(line, words.start[2], words.end[2], ptr(message.words[4])):
@@ -82,32 +90,45 @@ def run(line: Ptr[Line], words: Ptr[Words]) -> None:
         put("that is no program; there are: ")
         list_programs()
         return
-    start(ptr(name), ptr(message))
+    start(ptr(name), ptr(message), beside)
+
+
+@fn
+def take_ampersand(line: Ptr[Line], words: Ptr[Words]) -> bool:
+    """Takes `&` off the end of the line; whether it was there."""
+    if words.too_many or words.count < 2 or not word_is(line, words, words.count - 1, "&"):
+        return False
+    words.count -= 1
+    return True
 
 
 @fn
 def ipcbench(line: Ptr[Line], words: Ptr[Words]) -> None:
-    """`ipcbench [N]`: the program of that name."""
+    """`ipcbench [N] [&]`: the program of that name."""
     message = Message()
     name = Name()
+    beside = take_ampersand(line, words)
     good = word_name(line, words, 0, ptr(name)) and words.count <= 2 and not words.too_many
     if good and words.count == 2:
         good = number(line, words.start[1], words.end[1], ptr(message.words[4]))
     if good:
-        start(ptr(name), ptr(message))
+        start(ptr(name), ptr(message), beside)
     else:
-        put("usage: ipcbench [N]\n")
+        put("usage: ipcbench [N] [&]\n")
 
 
 @fn
-def start(name: Ptr[Name], message: Ptr[Message]) -> None:
+def start(name: Ptr[Name], message: Ptr[Message], beside: bool) -> None:
     """Has S-INIT start a program with the argument in word 4."""
-    global running
+    global running, background
     for i in range(3):
         message.words[1 + i] = name.words[i]
     error = ask(InitCall.RUN, message)
     if error == Error.NONE:
         running = True
+        background = beside
+    elif error == Error.BUSY:
+        put("a program runs already: `kill` ends it\n")
     elif error == Error.OUT_OF_RANGE:
         put_name(name, 0)
         put(": no such program; there are: ")
@@ -122,9 +143,11 @@ def start(name: Ptr[Name], message: Ptr[Message]) -> None:
 def kill() -> None:
     """Ends the program that runs."""
     global running
+    if not running:
+        put("no program runs\n")
+        return
     running = False
     message = Message()
-    put("^C\n")
     if ask(InitCall.KILL_PROGRAM, ptr(message)) != Error.NONE:
         put("it had ended already\n")
 
@@ -137,26 +160,24 @@ def kill_left_over() -> None:
 
 
 @fn
-def has_ended() -> bool:
-    """Reports the end of the program, if it has ended."""
+def has_ended(message: Ptr[Message]) -> bool:
+    """Whether the program that ran has ended; how is in the message then, for `report`."""
     global running
-    message = Message()
-    if not running or ask(InitCall.OUTCOME, ptr(message)) != Error.NONE:
+    if not running or ask(InitCall.OUTCOME, message) != Error.NONE:
         return False
     if message.words[1] == u64(Outcome.RUNNING):
         return False
     running = False
-    name = Name()
-    for i in range(3):
-        name.words[i] = message.words[5 + i]
-    put_name(ptr(name), 0)
-    report(ptr(message))
     return True
 
 
 @fn
 def report(message: Ptr[Message]) -> None:
     """How it ended."""
+    name = Name()
+    for i in range(3):
+        name.words[i] = message.words[5 + i]
+    put_name(ptr(name), 0)
     if message.words[1] == u64(Outcome.FAULTED):
         put(" died: fault ")
         put_hex(message.words[2], 0)

@@ -6,7 +6,7 @@ from kernel.lang import *
 from kernel.services.atlas.registry import EventType, Policy, State, Status
 from kernel.services.description import SERVICE_COUNT, SERVICES, SYSTEM
 from kernel.services.init.loader import TABLE_BITS
-from kernel.services.names import Name
+from kernel.services.names import Name, name_words
 from kernel.services.protocol import (
     INSPECT_FREE,
     INSPECT_MEMORY,
@@ -29,6 +29,9 @@ RECEIVED_SLOT = 32
 CHILD_SLOTS = 1 << TABLE_BITS
 MOST_EVENTS = 64
 MOST_AUDIT = 24
+HOLDERS = SERVICE_COUNT + 1
+"""Rows about who holds what: each service, and the program that `run` started."""
+PROGRAM_NAME = constant(Name, {"words": list(name_words("(run)"))})
 
 KIND_NAMES = constant(Array[Str, len(Kind)], [kind.name.lower() for kind in Kind])
 STATE_NAMES = constant(Array[Str, len(ThreadState)], [state.name.lower() for state in ThreadState])
@@ -58,11 +61,11 @@ def service_name(index: usize, name: Ptr[Name]) -> None:
 
 
 @fn
-def look(service: usize, what: u64, handle: Ptr[u64]) -> u64:
+def look(number: u64, what: u64, handle: Ptr[u64]) -> u64:
     """Has S-INIT hand over a capability to look at a service; the caller deletes it. Gives an Error."""
     message = Message()
     message.words[0] = u64(InitCall.INSPECT)
-    message.words[1] = u64(service)
+    message.words[1] = number
     message.words[2] = what
     message.option = calls.accept_option(RECEIVED_SLOT)
     error = calls.call(INIT, ptr(message))
@@ -71,16 +74,39 @@ def look(service: usize, what: u64, handle: Ptr[u64]) -> u64:
 
 
 @fn
+def is_there(number: u64) -> bool:
+    """Whether the program of `run` runs; services always have a row."""
+    if number != INSPECT_PROGRAM:
+        return True
+    thread: u64 = 0
+    if look(number, INSPECT_THREAD, ptr(thread)) != 0:
+        return False
+    _ = calls.delete(thread)
+    return True
+
+
+@fn
+def holder(index: usize, name: Ptr[Name]) -> u64:
+    """Row `index` of those about who holds something: services, then the program that runs. Gives its number."""
+    if index < SERVICE_COUNT:
+        service_name(index, name)
+        return u64(index)
+    copy(name, PROGRAM_NAME)
+    return INSPECT_PROGRAM
+
+
+@fn
 def caps_of(index: usize) -> None:
-    """The capabilities of one service."""
+    """The capabilities of one service, or of the program."""
     table: u64 = 0
     name = Name()
-    service_name(index, ptr(name))
-    error = look(index, INSPECT_TABLE, ptr(table))
+    number = holder(index, ptr(name))
+    if not is_there(number):
+        return
+    error = look(number, INSPECT_TABLE, ptr(table))
     if error != 0:
         put_name(ptr(name), 13)
-        put("is not running: ")
-        put_error(error)
+        put("is not running\n")
         return
     for i in range(CHILD_SLOTS):
         message = Message()
@@ -105,7 +131,7 @@ def caps_of(index: usize) -> None:
 def caps() -> None:
     """`caps`."""
     put("service      slot kind         rights        badge depth\n")
-    for i in range(SERVICE_COUNT):
+    for i in range(HOLDERS):
         caps_of(i)
 
 
@@ -113,18 +139,20 @@ def caps() -> None:
 def ps() -> None:
     """`ps`."""
     put("service         id state      level  base\n")
-    for i in range(SERVICE_COUNT):
+    for i in range(HOLDERS):
         thread: u64 = 0
         name = Name()
-        service_name(i, ptr(name))
+        number = holder(i, ptr(name))
+        if not is_there(number):
+            break
         put_name(ptr(name), 13)
-        error = look(i, INSPECT_THREAD, ptr(thread))
+        error = look(number, INSPECT_THREAD, ptr(thread))
         message = Message()
         if error == 0:
             error = u64(calls.thread_inspect(thread, ptr(message)))
             _ = calls.delete(thread)
         if error != 0:
-            put_error(error)
+            put("is not running\n")
         else:
             put_decimal(message.words[5], 5)
             put_byte(32)
@@ -161,7 +189,9 @@ def mem() -> None:
         service_name(i, ptr(name))
         put_name(ptr(name), 13)
         mem_row(u64(i))
-    put_padded("(run)", 13)
+    program = Name()
+    copy(program, PROGRAM_NAME)
+    put_name(ptr(program), 13)
     mem_row(INSPECT_PROGRAM)
     put_padded("(all)", 13)
     mem_row(INSPECT_FREE)

@@ -152,6 +152,30 @@ def test_control_c_ends_a_program_and_what_was_typed_ahead_waits_for_the_end_of_
     shell.expect(PROMPT)
 
 
+def test_channels_shows_both_ends_and_what_went_through_while_a_program_runs_beside_the_shell(shell):
+    assert ask(shell, "channels") == "nobody holds a channel"
+    ask(shell, "run pages &")
+    shell.expect("1 left in the channel\n")
+    line = rows(ask(shell, "channels"))
+    assert line == {next(iter(line)): ["(run)", "own", "8", "both", "1", "3", "1"]}, "waiting, shared, moved"
+    assert rows(ask(shell, "ps"))["(run)"][1] == "sleeping"
+    assert ask(shell, "run hello") == "a program runs already: `kill` ends it"
+    assert ask(shell, "kill") == "" and ask(shell, "kill") == "no program runs"
+    ask(shell, "ipcbench &")
+    shell.expect("across address spaces")
+    ends = {line.split()[4] for line in ask(shell, "channels").splitlines()[1:]}
+    assert ends == {"both", "receive"}, "the benchmark made it, its peer reads"
+    shell.expect("ipcbench ended with 0", 60)
+    shell.expect(PROMPT.strip())
+    assert ask(shell, "channels") == "nobody holds a channel"
+
+
+def test_the_line_that_was_begun_is_back_after_a_program_beside_the_shell_has_ended(shell):
+    shell.send("run hello 3 &\rupti")
+    shell.expect("hello ended with 3\nsplax> upti")
+    assert "up " in ask(shell, "me")
+
+
 def test_what_cannot_be_run_is_an_error_that_lists_what_can(shell):
     for command in ("run console", "run", "run nothing", "run a b c"):
         text = ask(shell, command)

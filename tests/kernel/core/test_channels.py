@@ -113,6 +113,9 @@ def test_who_may_look_sees_what_went_through_a_channel():
     assert kernel.do(kernel.boot, look, other) == Error.NONE and kernel.boot.word(0) == 2
     assert kernel.do(kernel.boot, look, pair.a.handles[Kind.TABLE]) == Error.WRONG_KIND
     assert kernel.do(kernel.boot, look, 1, 0, 1 + (pair.channel & 0xFFFF)) == Error.DENIED, "not a table"
+    assert kernel.do(kernel.boot, look, pair.channel, 0, 1 + 300) == Error.INVALID_HANDLE, "an empty slot"
+    kernel.give(pair.b.handles[Kind.TABLE], pair.b.handles[Kind.TABLE], 9)
+    assert kernel.do(pair.b, look, 1, 0, 1 + 9) == Error.OUT_OF_RANGE, "a table in itself"
     blind = kernel.give(pair.b.handles[Kind.TABLE], 0, 200, 2)
     assert kernel.do(kernel.boot, look, 1, blind) == Error.DENIED
     assert kernel.do(kernel.boot, look, 1, 0, 1 + (blind & 0xFFFF)) == Error.DENIED, "a table that may not be read"
