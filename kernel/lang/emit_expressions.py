@@ -49,7 +49,8 @@ class EmitExpressions:
         """Whether evaluating it does something that a sibling could see."""
         key = id(node)
         if key not in self._effects:
-            self._effects[key] = any(isinstance(n, EFFECTS) for n in node.walk())
+            below = (child for child in node.children() if isinstance(child, tree.Expression))
+            self._effects[key] = isinstance(node, EFFECTS) or any(map(self.effects, below))
         return self._effects[key]
 
     def bare(self, node: tree.Expression) -> str:

@@ -38,16 +38,19 @@ class Program:
     signatures: dict[Any, Signature] = field(default_factory=dict)
     variables: dict[Variable, tree.Expression | None] = field(default_factory=dict)
     targets: dict[FnPtrType, list[Function]] = field(default_factory=dict)
+    _callees: dict[Function, list[Function]] = field(default_factory=dict, init=False)
 
     def callees(self, function: Function) -> list[Function]:
-        """Functions that `function` may call, also through pointers."""
-        found: dict[Function, None] = {}
-        for node in self.bodies[function].walk() if function in self.bodies else ():
-            if isinstance(node, tree.Call) and isinstance(node.function, Function):
-                found[node.function] = None
-            elif isinstance(node, tree.CallPointer):
-                found.update(dict.fromkeys(self.targets.get(node.kind, [])))
-        return list(found)
+        """Functions that `function` may call, also through pointers; of a program that is whole."""
+        if function not in self._callees:
+            found: dict[Function, None] = {}
+            for node in self.bodies[function].walk() if function in self.bodies else ():
+                if isinstance(node, tree.Call) and isinstance(node.function, Function):
+                    found[node.function] = None
+                elif isinstance(node, tree.CallPointer):
+                    found.update(dict.fromkeys(self.targets.get(node.kind, [])))
+            self._callees[function] = list(found)
+        return self._callees[function]
 
 
 class _Builder:

@@ -32,15 +32,20 @@ class Node:
 
     span: Span
 
-    def children(self) -> Iterator["Node"]:
+    def children(self) -> list["Node"]:
         """Direct sub-nodes, in evaluation order."""
+        found: list[Node] = []
         for name in _node_fields(type(self)):
             value = getattr(self, name)
-            for child in value if isinstance(value, (list, tuple)) else (value,):
-                if isinstance(child, Node):
-                    yield child
-                elif isinstance(child, MatchCase):
-                    yield from child.body
+            if isinstance(value, (list, tuple)):
+                for child in value:
+                    if isinstance(child, MatchCase):
+                        found += child.body
+                    else:
+                        found.append(child)
+            elif value is not None:
+                found.append(value)
+        return found
 
     def walk(self) -> Iterator["Node"]:
         """This node and everything below it, in the order of the text."""
@@ -48,7 +53,8 @@ class Node:
         while waiting:
             node = waiting.pop()
             yield node
-            waiting += reversed(list(node.children()))
+            if _node_fields(node.__class__):
+                waiting += node.children()[::-1]
 
 
 @cache
@@ -444,7 +450,10 @@ class Body:
     locals: list[Variable] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
 
-    def walk(self) -> Iterator[Node]:
-        """Every node of the function."""
-        for statement in self.statements:
-            yield from statement.walk()
+    nodes: tuple[Node, ...] | None = field(default=None, init=False)
+
+    def walk(self) -> tuple[Node, ...]:
+        """Every node of the function, which from here on stays as it is: walks are most of what a build does."""
+        if self.nodes is None:
+            self.nodes = tuple(node for statement in self.statements for node in statement.walk())
+        return self.nodes

@@ -75,7 +75,7 @@ def start_program(pool: Executor, main: Function, arch: str, *, symbols: bool = 
     """`build_program`, whose C is compiled in `pool`; the result waits for the ELF file."""
     check_architecture(arch)
     roots = [starter(main), panicked]
-    flags = ARCHITECTURES[arch].MODEL_FLAGS
+    flags = (*ARCHITECTURES[arch].MODEL_FLAGS, *(() if symbols else ("-g0",)))
     compiled = compiler.start_object(pool, roots, arch, optimize="-Os", defines=flags)
 
     def finish() -> bytes:
