@@ -219,4 +219,5 @@ def build_native(program: Program, *, optimize: str = "-O1", sanitize: str = "")
         flags += PLAIN_FLAGS
     else:
         raise ValueError(f'sanitize must be "", "undefined" or "address", not {sanitize!r}')
-    return compile_c(emitter.emit(), flags, ".so", link=["-shared"]), emitter
+    # What it calls is in the C library that Python has loaded; zig would compile runtime libraries of its own first.
+    return compile_c(emitter.emit(), flags, ".so", link=["-shared", "-nostdlib"]), emitter
