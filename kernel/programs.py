@@ -13,7 +13,6 @@ from kernel.user.program import build_c_program, start_program
 ROOT = Path(__file__).resolve().parents[1]
 
 PROGRAMS = {
-    "init": "kernel.ipcbench.client",
     "clock_server": "kernel.ipcbench.server",
     "ipcbench-peer": "kernel.ipcbench.peer",
     "s-init": "kernel.services.init.main",

@@ -1,6 +1,6 @@
 """From the facts of the boot to the first program: memory and devices become capabilities, and all are the program's.
 
-The table that it starts with is described in kernel/system/first_table.py.
+The table that it starts with is described in kernel/user/first_table.py.
 """
 
 from kernel import archive
@@ -69,18 +69,14 @@ def make(memory: u64, index: u64, kind: Kind, bits: u64) -> u64:
     return boot.result(0)
 
 
-MEASURING = constant(Name, {"words": list(name_words("init"))})
 HOSTILE = constant(Name, {"words": list(name_words("hostile"))})
 SERVICES = constant(Name, {"words": list(name_words("s-init"))})
 
 
 @fn
 def first_name(info: Ptr[BootInfo], name: Ptr[Name]) -> None:
-    """The first program: S-INIT, or by a word of the command line: `user` the measuring one, `hostile` the attacks."""
-    line = text_view(ptr(info.command_line))
-    if has_word(line, "user"):
-        copy(name, MEASURING)
-    elif has_word(line, "hostile"):
+    """The first program: S-INIT, or the attacks when the command line has the word `hostile`."""
+    if has_word(text_view(ptr(info.command_line)), "hostile"):
         copy(name, HOSTILE)
     else:
         copy(name, SERVICES)

@@ -7,10 +7,9 @@ status 0 when nothing was wrong.
 """
 
 from kernel.abi import TAG_EXIT, TAG_FAULT, TICKS_PER_SECOND, Error, Facts, Kind, Rights
-from kernel.hostile import attacks, honest, roles, world
+from kernel.hostile import attacks, console, honest, roles, world
 from kernel.hostile.roles import Attack, Expected
 from kernel.hostile.world import Member
-from kernel.ipcbench import console
 from kernel.lang import *
 from kernel.services.init import loader
 from kernel.services.init.memory import largest_untyped

@@ -1,1 +1,1 @@
-"""ipcbench: the measuring first program (command line `user`), and the server on the other side of its calls."""
+"""ipcbench: what crossings between address spaces cost. The shell starts `program`; `server` and `peer` answer it."""

@@ -8,7 +8,6 @@ _CLOBBERS = ("memory", "x9")
 @assembly("aarch64", "blr {address}", clobbers=("memory", "x30"))
 def jump(address: u64) -> None:
     """Goes on at an address."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("aarch64", "adrp {result}, _start\nadd {result}, {result}, :lo12:_start")
@@ -20,67 +19,56 @@ def program_entry() -> u64:
 @assembly("aarch64", "msr daifset, #15", clobbers=_CLOBBERS)
 def mask_interrupts() -> None:
     """Turns interrupts off."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("aarch64", "mrs x9, ttbr0_el1", clobbers=_CLOBBERS)
 def read_translation() -> None:
     """The page table."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("aarch64", "msr ttbr0_el1, xzr", clobbers=_CLOBBERS)
 def write_translation() -> None:
     """Another page table."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("aarch64", "msr vbar_el1, xzr", clobbers=_CLOBBERS)
 def write_vector() -> None:
     """Takes over the traps."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("aarch64", "msr sctlr_el1, xzr", clobbers=_CLOBBERS)
 def write_control() -> None:
     """Turns translation off."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("aarch64", "eret", clobbers=_CLOBBERS)
 def exception_return() -> None:
     """Returns to what was interrupted."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("aarch64", "tlbi vmalle1", clobbers=_CLOBBERS)
 def flush() -> None:
     """Empties the TLB."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("aarch64", "hvc #0", clobbers=_CLOBBERS)
 def hypervisor_call() -> None:
     """PSCI by HVC."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("aarch64", ".inst 0xD4000003", clobbers=_CLOBBERS)
 def secure_call() -> None:
     """PSCI by SMC #0, which the assembler has for EL3 only."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("aarch64", "brk #0", clobbers=_CLOBBERS)
 def breakpoint() -> None:
     """A debugger's trap, which nobody waits for."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("aarch64", "udf #0", clobbers=_CLOBBERS)
 def undefined() -> None:
     """No instruction."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 COUNT = 11

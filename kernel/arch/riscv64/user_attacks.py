@@ -8,7 +8,6 @@ _CLOBBERS = ("memory", "t0")
 @assembly("riscv64", "jalr {address}", clobbers=("memory", "ra", "t0"))
 def jump(address: u64) -> None:
     """Goes on at an address."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("riscv64", "lla {result}, _start")
@@ -20,67 +19,56 @@ def program_entry() -> u64:
 @assembly("riscv64", "csrr t0, sstatus", clobbers=_CLOBBERS)
 def read_status() -> None:
     """Reads S-mode's status."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("riscv64", "csrw satp, zero", clobbers=_CLOBBERS)
 def write_translation() -> None:
     """Turns translation off."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("riscv64", "csrci sstatus, 2", clobbers=_CLOBBERS)
 def mask_interrupts() -> None:
     """Turns interrupts off."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("riscv64", "csrw stvec, zero", clobbers=_CLOBBERS)
 def write_vector() -> None:
     """Takes over the traps."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("riscv64", "csrw mstatus, zero", clobbers=_CLOBBERS)
 def write_machine_status() -> None:
     """M-mode's status."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("riscv64", "sret", clobbers=_CLOBBERS)
 def return_from_trap() -> None:
     """Returns to what was interrupted."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("riscv64", "mret", clobbers=_CLOBBERS)
 def machine_return() -> None:
     """M-mode's return."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("riscv64", "sfence.vma", clobbers=_CLOBBERS)
 def flush() -> None:
     """Empties the TLB."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("riscv64", "wfi", clobbers=_CLOBBERS)
 def wait_for_interrupt() -> None:
     """Stops the hart: not allowed in U-mode where there is S-mode (Privileged 3.3.3)."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("riscv64", "ebreak", clobbers=_CLOBBERS)
 def breakpoint() -> None:
     """A debugger's trap, which nobody waits for."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("riscv64", "unimp", clobbers=_CLOBBERS)
 def undefined() -> None:
     """No instruction."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 COUNT = 11

@@ -8,7 +8,6 @@ _CLOBBERS = ("memory", "cc", "rax", "rcx", "rdx")
 @assembly("x86_64", "callq *{address}", clobbers=("memory", "cc", "rax"))
 def jump(address: u64) -> None:
     """Goes on at an address."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "leaq _start(%%rip), {result}")
@@ -20,85 +19,71 @@ def program_entry() -> u64:
 @assembly("x86_64", "hlt", clobbers=_CLOBBERS)
 def halt() -> None:
     """Stops the CPU."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "cli", clobbers=_CLOBBERS)
 def mask_interrupts() -> None:
     """Turns interrupts off."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "inb $0x64, %%al", clobbers=_CLOBBERS)
 def read_port() -> None:
     """The keyboard controller's status."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "movb $0xFE, %%al\noutb %%al, $0x64", clobbers=_CLOBBERS)
 def write_port() -> None:
     """The keyboard controller's reset."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "movl $0xC0000080, %%ecx\nrdmsr", clobbers=_CLOBBERS)
 def read_msr() -> None:
     """EFER."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "movl $0xC0000082, %%ecx\nxorl %%eax, %%eax\nxorl %%edx, %%edx\nwrmsr", clobbers=_CLOBBERS)
 def write_msr() -> None:
     """LSTAR: takes over the system calls."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "movq %%cr0, %%rax", clobbers=_CLOBBERS)
 def read_cr0() -> None:
     """Control register 0."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "xorl %%eax, %%eax\nmovq %%rax, %%cr3", clobbers=_CLOBBERS)
 def write_cr3() -> None:
     """Another page table."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "invlpg (%%rsp)", clobbers=_CLOBBERS)
 def flush() -> None:
     """Empties the TLB."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "swapgs", clobbers=_CLOBBERS)
 def swap_gs() -> None:
     """The kernel's own base."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "sysretq", clobbers=_CLOBBERS)
 def return_from_call() -> None:
     """The kernel's return."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "int $0x20", clobbers=_CLOBBERS)
 def own_interrupt() -> None:
     """A device's vector."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "int3", clobbers=_CLOBBERS)
 def breakpoint() -> None:
     """A debugger's trap, which nobody waits for."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 @assembly("x86_64", "ud2", clobbers=_CLOBBERS)
 def undefined() -> None:
     """No instruction."""
-    raise NotImplementedError("attacks run on a machine")
 
 
 COUNT = 14

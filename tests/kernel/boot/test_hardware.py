@@ -13,6 +13,8 @@ from kernel import image
 from rtl.soc import SocConfig
 from sim.machine import Checkpoint, Machine, Outcome, Reason
 
+from .test_riscv64 import PANICS
+
 pytestmark = pytest.mark.xdist_group("kernel on the hardware")
 PROMPT = "\n> "
 BANNER_CYCLES, COMMAND_CYCLES = 2_000_000, 1_000_000
@@ -76,16 +78,7 @@ def test_typed_lines_arrive_by_interrupt_and_the_timer_ticks(monitor: Booted):
     assert later and int(later[1]) > int(found[1])
 
 
-@pytest.mark.parametrize(
-    ("command", "wanted"),
-    [
-        ("panic", ["panic: index out of bounds", "values 1005, 128", "kernel_monitor__fail+", "kernel_start+"]),
-        ("fault", ["fault in the kernel", "load page fault", "stval 0x8\n", "kernel_monitor__", "kernel_start+"]),
-        ("overflow", ["kernel stack overflow", "store page fault", "kernel_monitor__", "kernel_start+"]),
-        ("write-text", ["fault in the kernel", "store page fault", "kernel_monitor__", "kernel_start+"]),
-        ("run-data", ["fault in the kernel", "instruction page fault"]),
-    ],
-)
+@pytest.mark.parametrize(("command", "wanted"), PANICS)
 def test_what_the_kernel_must_not_do_is_a_panic_with_a_backtrace(monitor: Booted, command: str, wanted: list[str]):
     text, outcome = monitor.type(command + "\r")
     assert (outcome.reason, outcome.status) == (Reason.FINISH, 1), text

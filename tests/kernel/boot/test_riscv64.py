@@ -40,16 +40,17 @@ def test_typed_lines_arrive_by_interrupt_and_the_timer_ticks():
         assert m.ticks() > int(found[1])
 
 
-@pytest.mark.parametrize(
-    ("command", "wanted"),
-    [
-        ("panic", ["panic: index out of bounds", "values 1005, 128", "kernel_monitor__fail+", "kernel_start+"]),
-        ("fault", ["fault in the kernel", "load page fault", "stval 0x8\n", "kernel_monitor__", "kernel_start+"]),
-        ("overflow", ["kernel stack overflow", "store page fault", "kernel_monitor__", "kernel_start+"]),
-        ("write-text", ["fault in the kernel", "store page fault", "kernel_monitor__", "kernel_start+"]),
-        ("run-data", ["fault in the kernel", "instruction page fault"]),
-    ],
-)
+PANICS = [
+    ("panic", ["panic: index out of bounds", "values 1005, 128", "kernel_monitor__fail+", "kernel_start+"]),
+    ("fault", ["fault in the kernel", "load page fault", "stval 0x8\n", "kernel_monitor__", "kernel_start+"]),
+    ("overflow", ["kernel stack overflow", "store page fault", "kernel_monitor__", "kernel_start+"]),
+    ("write-text", ["fault in the kernel", "store page fault", "kernel_monitor__", "kernel_start+"]),
+    ("run-data", ["fault in the kernel", "instruction page fault"]),
+]
+"""What the monitor does wrong when asked, and what the panic says, in this order."""
+
+
+@pytest.mark.parametrize(("command", "wanted"), PANICS)
 def test_what_the_kernel_must_not_do_is_a_panic_with_a_backtrace(command: str, wanted: list[str]):
     with machine() as m:
         m.expect("\n> ")

@@ -96,15 +96,6 @@ def test_what_the_kernel_must_not_do_is_a_panic_with_a_backtrace(command: str, w
             machine.expect(text, seconds=0.1)
 
 
-def test_programs_in_user_mode_exchange_messages_across_address_spaces(tmp_path):
-    with pvh("-append", "user", *monitor(tmp_path)) as machine:
-        machine.expect("init: running in user mode", 30)
-        text = machine.expect("service calls", 60)
-        rows = re.findall(r"^  (call|reply|null)[^\n]*?(\d+) +(\d+) +(\d+)$", text, re.M)
-        assert [name for name, *_ in rows] == ["call", "reply", "null"]
-        assert all(0 < int(low) <= int(median) <= int(high) for _, low, median, high in rows)
-
-
 def test_a_non_maskable_interrupt_is_a_panic_on_a_stack_of_its_own(tmp_path):
     with pvh(*monitor(tmp_path)) as machine:
         machine.expect("\n> ")
