@@ -81,15 +81,20 @@ def move(source: Ptr[Slot], slot: Ptr[Slot]) -> None:
 
 @fn
 def revoke(slot: Ptr[Slot]) -> Error:
-    """Empties every slot that was derived from this one, in steps; RESTART while some are left."""
+    """Empties every slot that was derived from this one, in steps; RESTART while some are left.
+
+    REVOKED when the slot itself has ended: a step may end the thread that asks, and then the table it has the slot in.
+    """
     for _ in range(STEPS):
         if slot.first is None:
-            return Error.NONE
+            break
         victim = some(slot.first)
         if victim.place == Place.TOMB:
             dissolve.step()
         else:
             dissolve.empty(victim)
+    if slot.kind == Kind.EMPTY:
+        return Error.REVOKED
     return Error.NONE if slot.first is None else Error.RESTART
 
 

@@ -10,7 +10,7 @@ from kernel.core.objects import Header
 from kernel.lang import u8, u64
 from kernel.lang.symbolic import Path
 from kernel.proofs.proof import Removed, hardware, proof
-from kernel.proofs.slots import SLOT_POINTER, Invariant, Slots
+from kernel.proofs.slots import SLOT_POINTER, Invariant, Slots, in_header
 
 HEADER: Any = Header
 
@@ -33,7 +33,7 @@ def call_derive(path: Path) -> tuple[Invariant, Any, Any, Any]:
     s, d = source.address, slot.address
     path.assume(before.get(s, "kind") != int(Kind.EMPTY))
     path.assume(z3.Not(before.live(d)))
-    path.assume(z3.Not(z3.Or(before.is_tomb(s), before.is_tomb(d))))  # no handle names one: see objects.Place
+    path.assume(z3.Not(z3.Or(in_header(s), in_header(d))))  # no handle names a tomb
     path.assume(before.get(d, "generation") != 0xFFFF_FFFF)  # lookup.empty_slot
     return invariant, s, d, path.call(capabilities.derive, source, slot, rights, badge, expiry)
 
@@ -90,11 +90,10 @@ def derive_keeps_the_invariant(path: Path) -> None:
     path.reach("derived")
     before = invariant.before
     start, end = before.opens(s), before.after_open(s)
-    invariant.show(Slots(
-        path.memory,
-        lambda a: z3.If(a == d, (2 * start + end) / 3, before.opens(a)),
-        lambda a: z3.If(a == d, (start + 2 * end) / 3, before.closes(a)),
-    ))  # fmt: skip
+    invariant.show(Slots(path.memory, before.ghosts.but(
+        opens=lambda a: z3.If(a == d, (2 * start + end) / 3, before.opens(a)),
+        closes=lambda a: z3.If(a == d, (start + 2 * end) / 3, before.closes(a)),
+    )))  # fmt: skip
 
 
 def is_badged(slots: Slots, slot: Any) -> Any:

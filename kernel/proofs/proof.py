@@ -12,11 +12,13 @@ from typing import Any
 import z3
 
 from kernel.core import audit, clock, machine
+from kernel.core.state import kernel
 from kernel.lang import tree
 from kernel.lang.declare import ByArch, Function
 from kernel.lang.program import Program, compile_program
 from kernel.lang.symbolic import Explorer, Failed, Path, Removed
 from kernel.lang.symbolic.explore import Statistics
+from kernel.lang.symbolic.memory import field
 
 PROOFS: dict[str, "Proof"] = {}
 
@@ -103,13 +105,16 @@ def host(choice: ByArch) -> Function:
 
 
 def without_audit(path: Path) -> None:
-    """Leaves the audit ring out: it writes entries of its own and kernel.error, which nothing here depends on."""
+    """Leaves the audit ring out: it writes entries of its own, which nothing here depends on. A refusal is noted."""
 
     def record(path: Any, *arguments: Any) -> None:
         return None
 
+    def denied(path: Any, handle: Any, error: Any) -> None:
+        path.memory.store(field(path.variable_place(kernel), "error"), error)
+
     path.contracts[audit.record] = record
-    path.contracts[audit.denied] = record
+    path.contracts[audit.denied] = denied
 
 
 __all__ = ["PROOFS", "Proof", "Removed", "clock", "hardware", "host", "program_of", "proof", "tree", "without_audit"]

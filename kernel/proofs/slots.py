@@ -11,33 +11,64 @@ that it comes across, and shows them of the state after, for any two slots whate
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 import z3
 
 from kernel.abi import Kind
-from kernel.core.objects import Place, Slot, Thread
+from kernel.core.objects import Place, Slot
 from kernel.lang import Ptr
 from kernel.lang.symbolic import Path, Pointer
 from kernel.lang.symbolic.memory import Memory, field
 
 SLOT: Any = Slot
-THREAD: Any = Thread
 SLOT_POINTER: Any = Ptr[Slot]
 Clause = tuple[str, Any]
 Ghost = Callable[[Any], Any]
 
-opens = z3.Function("opens", z3.BitVecSort(64), z3.RealSort())
-closes = z3.Function("closes", z3.BitVecSort(64), z3.RealSort())
+
+in_header = z3.Function("in_header", z3.BitVecSort(64), z3.BoolSort())
+"""Whether a slot's memory is the tomb of an object's header: the same at all moments, as memory is typed."""
+
+
+@dataclass(frozen=True)
+class Ghosts:
+    """Numbers that the kernel does not have. Those of the tree: `opens` and `closes` of a slot. Those of tombs.py:
+    `rank` of a slot among those that name its object, `turn` of a tomb among the dying."""
+
+    opens: Ghost
+    closes: Ghost
+    rank: Ghost
+    turn: Ghost
+
+    @staticmethod
+    def unknown(when: str = "") -> "Ghosts":
+        """Any numbers, named after a moment."""
+        address, real = z3.BitVecSort(64), z3.RealSort()
+        sorts = {"opens": real, "closes": real, "rank": z3.BitVecSort(32), "turn": real}
+        return Ghosts(**{name: z3.Function(name + when, address, sort) for name, sort in sorts.items()})
+
+    def but(self, **others: Ghost) -> "Ghosts":
+        """With some of them replaced."""
+        return replace(self, **others)
 
 
 class Slots:
-    """All slots at one moment: memory, and the intervals."""
+    """All slots at one moment: memory, and the ghosts."""
 
-    def __init__(self, memory: Memory, opens: Ghost = opens, closes: Ghost = closes):
+    def __init__(self, memory: Memory, ghosts: Ghosts | None = None):
         self.memory = memory
-        self.opens, self.closes = opens, closes
+        self.ghosts = Ghosts.unknown() if ghosts is None else ghosts
+
+    def opens(self, slot: Any) -> Any:
+        """When the walk enters the slot."""
+        return self.ghosts.opens(slot)
+
+    def closes(self, slot: Any) -> Any:
+        """When the walk leaves the slot."""
+        return self.ghosts.closes(slot)
 
     def get(self, slot: Any, name: str) -> Any:
         """A field of a slot, pointers as addresses."""
@@ -56,6 +87,10 @@ class Slots:
     def live(self, slot: Any) -> Any:
         """Whether it is in the tree."""
         return z3.Or(self.get(slot, "kind") != int(Kind.EMPTY), self.is_origin(slot))
+
+    def usable(self, slot: Any) -> Any:
+        """Whether it is a capability that somebody may use: not empty, and no tomb."""
+        return z3.And(self.get(slot, "kind") != int(Kind.EMPTY), z3.Not(self.is_tomb(slot)))
 
     def is_tomb(self, slot: Any) -> Any:
         """Whether it stands for an object that ends; no handle names it."""
@@ -98,6 +133,8 @@ class Slots:
         inner = z3.And(live, z3.Not(self.is_origin(s)))
         return [
             ("a live slot has an address", z3.Implies(live, s != 0)),
+            ("only what is in a header is a tomb", z3.And(
+                z3.Implies(self.is_tomb(s), in_header(s)), z3.Implies(self.usable(s), z3.Not(in_header(s))))),
             ("it is left after it is entered", z3.Implies(live, self.opens(s) < self.closes(s))),
             ("an empty slot has no children", z3.Implies(z3.Not(live), z3.And(first == 0, last == 0))),
             ("first and last child go together", (first == 0) == (last == 0)),
@@ -107,6 +144,7 @@ class Slots:
                 self.opens(s) < self.opens(first), self.closes(last) < self.closes(s)))),
             ("neighbours live", z3.Implies(inner, z3.And(
                 before != 0, after != 0, self.live(before), self.live(after)))),
+            ("the origin is no capability", z3.Implies(self.is_origin(s), self.get(s, "kind") == int(Kind.EMPTY))),
             ("the origin has none", z3.Implies(self.is_origin(s), z3.And(before == 0, after == 0))),
             ("the one before is the parent, or leads here", z3.Implies(inner, z3.If(
                 is_first, z3.And(self.opens(before) < self.opens(s), self.closes(s) < self.closes(before)),
@@ -142,11 +180,12 @@ class Slots:
 
 
 class Invariant:
-    """Assumes the invariant of the state that a path starts with, and shows it of a later one."""
+    """Assumes the invariant of the present moment of a path, of the slots it comes across from now on, and shows it of
+    a later moment."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, ghosts: Ghosts | None = None):
         self.path = path
-        self.before = Slots(path.memory.copy())
+        self.before = Slots(path.memory.copy(), ghosts)
         path.watch(SLOT, self.assume_single)
 
     def assume_single(self, slot: Any) -> None:
@@ -181,10 +220,3 @@ class Invariant:
         path.see(SLOT, y)
         self.assume_pairs([*met, x, y])
         path.prove_each(after.pair(x, y))
-
-
-def header_of(slots: Slots, slot: Any) -> Any:
-    """The address of the header of the object that a slot names (access.header_of)."""
-    offset = THREAD.fields["header"].offset
-    target = slots.get(slot, "object")
-    return z3.simplify(target + z3.If(slots.get(slot, "kind") == int(Kind.THREAD), z3.BitVecVal(offset, 64), 0))

@@ -10,6 +10,7 @@ is cleared) are in a region of their own for each scalar type. Module variables 
 # pyright: reportArgumentType=false, reportReturnType=false, reportAttributeAccessIssue=false
 # pyright: reportOperatorIssue=false, reportCallIssue=false
 
+from collections.abc import Iterable
 from typing import Any
 
 import z3
@@ -44,14 +45,18 @@ class Memory:
             self.arrays[region] = z3.Array(self.name(region), ADDRESS, sort_of(kind))
         return self.arrays[region]
 
-    def same_as(self, other: "Memory") -> Any:
-        """Whether nothing is different in another moment of the same path."""
+    def same_as(self, other: "Memory", regions: Iterable[Any] | None = None) -> Any:
+        """Whether nothing is different in another moment of the same path, in all regions or in some."""
+        used = self.arrays.keys() | other.arrays.keys() | self.names.keys() | other.names.keys()
         equal = []
-        for region in self.arrays.keys() | other.arrays.keys():
+        for region in used if regions is None else used & set(regions):
+            if region not in self.arrays and region not in other.arrays:
+                equal.append(z3.BoolVal(self.name(region) == other.name(region)))
+                continue
             sort = (self if region in self.arrays else other).arrays[region].sort()
             mine, theirs = (memory.arrays.get(region, z3.Const(memory.name(region), sort)) for memory in (self, other))
             equal.append(mine == theirs)
-        return z3.And(equal)
+        return z3.simplify(z3.And(equal))
 
     def load(self, place: Pointer) -> Any:
         """A scalar; pointers come as Pointers."""

@@ -112,3 +112,24 @@ def test_the_documentation_names_every_system_call():
 
     text = (ROOT / "docs" / "kernel.md").read_text()
     assert [call.name for call in SystemCall if call.name not in text] == []
+
+
+def test_a_revocation_that_ends_its_own_capability_does_not_claim_to_be_complete():
+    """The table that the capability is in lies in the memory that it revokes, and goes before an endpoint does."""
+    kernel = KernelUnderTest()
+    memory = kernel.make(Kind.UNTYPED, 16)
+    made = []
+    for kind, bits in ((Kind.ENDPOINT, 0), (Kind.TABLE, 4)):
+        index, kernel.next_slot = kernel.next_slot, kernel.next_slot + 1
+        assert kernel.do(kernel.boot, SystemCall.RETYPE, memory, 0, index, kind, bits) == Error.NONE
+        made.append(kernel.boot.word(0))
+    endpoint, table = made
+    actor = kernel.actor("in its own memory")
+    assert kernel.do(kernel.boot, SystemCall.THREAD_STOP, actor.handles[Kind.THREAD]) == Error.NONE
+    keep = 2**64 - 1
+    assert kernel.do(kernel.boot, SystemCall.THREAD_CONFIGURE, actor.handles[Kind.THREAD],
+                     table, keep, keep, keep) == Error.NONE  # fmt: skip
+    assert kernel.do(kernel.boot, SystemCall.MOVE, memory, table, 3) == Error.NONE
+    error = kernel.do(actor, SystemCall.REVOKE, kernel.boot.word(0))
+    assert kernel.slot(endpoint)["kind"] == Kind.ENDPOINT
+    assert error == Error.REVOKED

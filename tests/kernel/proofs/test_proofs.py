@@ -13,6 +13,7 @@ from kernel.proofs.all import PROOFS, derive
 from kernel.proofs.proof import program_of
 
 SLOW = {
+    "after revoke completes no descendant is usable",
     "derive keeps the tree and the order of rights in it",
     "retype never makes objects that overlap",
 }  # more than two CPU-seconds
