@@ -224,6 +224,7 @@ class Facts(IntEnum):
     MACHINE = 4
     LOADER = 5
     COMMAND_LINE = 6
+    LOG = 7
 
 
 # Tags of the messages that the kernel itself sends to a thread's fault endpoint.

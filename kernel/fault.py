@@ -10,7 +10,7 @@ from kernel import symbols
 from kernel.arch import cpu, power
 from kernel.lang import *
 from kernel.link import PANIC_STACK_BYTES
-from kernel.printing import put, put_bytes, put_decimal, put_hex
+from kernel.printing import put, put_bytes, put_decimal, put_hex, take_console
 
 MOST_FRAMES = 24
 
@@ -22,6 +22,7 @@ def begin(what: Str) -> None:
     """The first line. A panic in a panic ends the machine at once."""
     global panicking
     cpu.disable_interrupts()
+    take_console()
     if panicking:
         put("\npanic while panicking: ")
         put(what)

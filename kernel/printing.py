@@ -1,17 +1,50 @@
-"""Text for the console: strings and numbers, one after the other. No formats, no buffers."""
+"""Text for the log and, while the kernel has it, the console: strings and numbers, one after the other. No formats."""
 
-from kernel.arch import console
+from kernel import log
 from kernel.lang import *
+from kernel.lang.declare import Later
 
 MOST = 4096  # bytes of one text
+
+on_console = variable(bool, True)
+
+
+@fn
+def nowhere(byte: u8) -> None:
+    """On the host there is no console."""
+    _ = byte
+
+
+write_byte = by_arch(
+    host=nowhere,
+    riscv64=Later("kernel.arch.riscv64.console", "write_byte"),
+    x86_64=Later("kernel.arch.x86_64.console", "write_byte"),
+    aarch64=Later("kernel.arch.aarch64.console", "write_byte"),
+)
+
+
+@fn
+def leave_console() -> None:
+    """The console is for user programs from now on; what the kernel says goes to the log only."""
+    global on_console
+    on_console = False
+
+
+@fn
+def take_console() -> None:
+    """What the kernel says is shown, whoever has the console: for panics."""
+    global on_console
+    on_console = True
 
 
 @fn
 def put_byte(byte: u8) -> None:
-    """One byte; a line feed becomes what a terminal needs."""
-    if byte == 10:
-        console.write_byte(13)
-    console.write_byte(byte)
+    """One byte; for the console a line feed becomes what a terminal needs."""
+    log.put_byte(byte)
+    if on_console:
+        if byte == 10:
+            write_byte(13)
+        write_byte(byte)
 
 
 @fn

@@ -6,6 +6,7 @@ from kernel.core.access import notification_at
 from kernel.core.objects import Thread
 from kernel.core.state import INTERRUPTS, kernel
 from kernel.lang import *
+from kernel.printing import put, put_decimal
 
 
 @fn
@@ -69,3 +70,7 @@ def arrived(number: u64) -> None:
     row.pending = True
     if row.binding.kind == Kind.NOTIFICATION:
         notifications.signal(notification_at(row.binding.object), row.bits)
+    else:
+        put("interrupt ")
+        put_decimal(number)
+        put(" is nobody's: it stays masked\n")

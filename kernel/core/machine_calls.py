@@ -1,8 +1,9 @@
-"""System calls that look at the machine and the audit ring, and end the run. Each needs its capability.
+"""System calls that look at the machine, its log and the audit ring, and end the run. Each needs its capability.
 
 Texts come in pieces of 56 bytes, in words 1 to 7; word 0 is how long the whole is.
 """
 
+from kernel import log
 from kernel.abi import Error, Facts, Kind
 from kernel.boot_info import TEXT_BYTES, BootInfo, Text
 from kernel.core import clock, lookup, machine
@@ -11,6 +12,7 @@ from kernel.core.state import AUDIT_ENTRIES, INTERRUPTS, kernel
 from kernel.lang import *
 
 PIECE = 56
+LOG_PIECE = 32
 
 
 @fn
@@ -75,8 +77,34 @@ def give_counts(thread: Ptr[Thread], info: Ptr[BootInfo]) -> Error:
 
 
 @fn
+def give_log(thread: Ptr[Thread]) -> Error:
+    """word1: number of a line; gives it, or the oldest that is left, or OUT_OF_RANGE when it is still to come. word2:
+    offset in it.
+
+    word0: its number, word1: time, word2: length, word3: 1 when the next one goes on with it, words 4..7: 32 bytes.
+    """
+    words = ptr(thread.frame.words)
+    number = max(words[1], log.oldest())
+    if number >= log.line_count or words[2] >= log.LINE_BYTES:
+        return Error.OUT_OF_RANGE
+    line = ptr(log.lines[number % log.LINES])
+    offset = words[2]
+    words[0] = number
+    words[1] = line.time
+    words[2] = u64(line.length)
+    words[3] = 1 if line.more else 0
+    for i in range(4, 8):
+        words[i] = 0
+    for i in range(LOG_PIECE):
+        at = offset + u64(i)
+        if at < u64(line.length):
+            words[4 + i // 8] |= u64(line.text[at]) << (8 * u64(i % 8))
+    return Error.NONE
+
+
+@fn
 def sys_inspect(thread: Ptr[Thread]) -> Error:
-    """word0: which of the Facts, word1: number of the interrupt, or offset in the text."""
+    """word0: which of the Facts, word1: number of the interrupt or the line, or offset in the text."""
     words = ptr(thread.frame.words)
     if lookup.lookup(thread, thread.frame.handle, Kind.MACHINE, 1) is None:
         return kernel.error
@@ -104,6 +132,8 @@ def sys_inspect(thread: Ptr[Thread]) -> Error:
             return give_text(thread, ptr(info.loader), words[1])
         case Facts.COMMAND_LINE:
             return give_text(thread, ptr(info.command_line), words[1])
+        case Facts.LOG:
+            return give_log(thread)
 
 
 @fn

@@ -13,7 +13,8 @@ from kernel.core.access import slice_at, table_slot
 from kernel.core.state import kernel
 from kernel.lang import *
 from kernel.linked import user_archive, user_archive_end
-from kernel.services.names import Name, name_words
+from kernel.printing import leave_console, put, put_byte, put_decimal
+from kernel.services.names import NAME_BYTES, Name, name_byte, name_length, name_words
 from kernel.user import first_table
 from kernel.user.layout import STACK_TOP
 
@@ -85,6 +86,7 @@ def first_name(info: Ptr[BootInfo], name: Ptr[Name]) -> None:
 @fn
 def first_program(info: Ptr[BootInfo]) -> None:
     """Makes the kernel's objects and the first thread, ready to run."""
+    leave_console()
     boot.begin()
     kernel.facts = info
     add_memory(info)
@@ -111,6 +113,16 @@ def first_program(info: Ptr[BootInfo]) -> None:
     first_name(info, ptr(name))
     assert archive.find(files, ptr(name), ptr(entry)), "the image does not have the first program"
     file = files[usize(entry.offset) : usize(entry.offset + entry.bytes)]
+    put("first program ")
+    for i in bounded(range(name_length(ptr(name))), NAME_BYTES):
+        put_byte(name_byte(ptr(name), i))
+    put(", ")
+    put_decimal(entry.bytes)
+    put(" bytes of an archive of ")
+    put_decimal(size)
+    put(", ")
+    put_decimal(untyped_count)
+    put(" pieces of free memory\n")
     start = load.program(file, machine.ELF_MACHINE, memory, space)
     must(boot.request(SystemCall.THREAD_CONFIGURE, thread, table, space, 0, slice))
     must(boot.request(SystemCall.THREAD_START, thread, start, STACK_TOP, u64(machine.ELF_MACHINE), 0))

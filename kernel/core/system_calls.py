@@ -23,6 +23,7 @@ from kernel.core import (
 from kernel.core.objects import Slot, Thread
 from kernel.core.state import kernel
 from kernel.lang import *
+from kernel.printing import put, put_decimal, put_hex
 
 EXPIRATIONS = 8  # time limits handled in one trap
 NUMBERS = len(SystemCall)
@@ -144,6 +145,15 @@ def fault(thread: Ptr[Thread], cause: u64, address: u64, place: u64) -> Ptr[Thre
     """The running thread did what the CPU refused: cause and address are the CPU's, place is the program counter."""
     nothing = zero(Slot)
     audit.record(AuditEvent.FAULT, ptr(nothing), address, Error.NONE)
+    put("thread ")
+    put_decimal(thread.identifier)
+    put(" died: fault ")
+    put_hex(cause)
+    put(" of the CPU, at address ")
+    put_hex(address)
+    put(", program counter ")
+    put_hex(place)
+    put("\n")
     ipc.report(thread, TAG_FAULT, cause, address, place)
     return leave_kernel()
 

@@ -16,7 +16,7 @@ PIECES = 5  # of a text: the kernel keeps 256 bytes
 
 @fn
 def fact(what: Facts, number: u64, message: Ptr[Message]) -> bool:
-    """Asks the kernel."""
+    """Asks the kernel: see SystemCall.MACHINE_INSPECT."""
     message.words[0] = u64(what)
     message.words[1] = number
     return calls.machine_inspect(MACHINE, message) == Error.NONE

@@ -10,7 +10,7 @@ from kernel.services.description import SYSTEM
 from kernel.services.line_editor import OUT_BYTES, Line, LineEditor, Result
 from kernel.services.names import Name, name_words
 from kernel.services.protocol import ENDED_BIT, INPUT_BIT, READ_BYTES, AtlasCall, ConsoleCall
-from kernel.services.shell import channels, machine, programs, show
+from kernel.services.shell import channels, dmesg, machine, programs, show
 from kernel.services.shell.words import Words, split, word_is, word_name
 from kernel.user import calls, service, text
 from kernel.user.message import Message
@@ -30,7 +30,7 @@ services                     what S-ATLAS knows: state, health, policy, restarts
 svc start|stop|restart|kill NAME   starts, stops, kills a service; a killed one comes back by its policy
 channels                     every channel: who holds it, by which end, what went through it
 audit                        the newest entries of the kernel's audit ring
-dmesg                        the events that S-ATLAS has recorded
+dmesg                        what the kernel has said and what S-ATLAS has recorded, newest last
 irq                          interrupts: how often each came
 ipcbench [N]                 measures messages between address spaces, N times
 run NAME [NUMBER] [&]        runs a program of the image with an argument; ^C ends it; with & beside the shell
@@ -151,7 +151,7 @@ def run_command(line: Ptr[Line]) -> None:
     elif word_is(line, ptr(words), 0, "audit"):
         show.audit()
     elif word_is(line, ptr(words), 0, "dmesg"):
-        show.events()
+        dmesg.dmesg()
     else:
         run_machine_command(line, ptr(words))
 

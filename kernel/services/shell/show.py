@@ -27,7 +27,6 @@ AUDIT = SYSTEM.handle("shell", "audit")
 RECEIVED_SLOT = 32
 """Where capabilities to look at something arrive."""
 CHILD_SLOTS = 1 << TABLE_BITS
-MOST_EVENTS = 64
 MOST_AUDIT = 24
 HOLDERS = SERVICE_COUNT + 1
 """Rows about who holds what: each service, and the program that `run` started."""
@@ -237,24 +236,6 @@ def services() -> None:
         put("  ")
         put_seconds(message.words[7], TICKS_PER_SECOND)
         put("\n")
-
-
-@fn
-def events() -> None:
-    """`dmesg`: what S-ATLAS has recorded."""
-    message = Message()
-    _ = ask_atlas(AtlasCall.EVENTS, 0xFFFF_FFFF_FFFF_FFFF, ptr(message))
-    last = message.words[7]
-    first = last - min(last, MOST_EVENTS)
-    for i in bounded(range(last - first), MOST_EVENTS):
-        name = Name()
-        if ask_atlas(AtlasCall.EVENTS, first + i, ptr(message)):
-            put_seconds(message.words[6], TICKS_PER_SECOND)
-            put("  ")
-            name_of(ptr(message), ptr(name))
-            put_name(ptr(name), 13)
-            put(EVENT_NAMES[message.words[4]])
-            put("\n")
 
 
 @fn

@@ -82,6 +82,18 @@ def test_a_killed_console_comes_back_with_its_clients(shell):
     assert re.search(r"console +restarting\n.*console +registered\n.*console +restarted", log, re.S)
 
 
+def test_dmesg_tells_what_the_kernel_said_and_what_s_atlas_recorded_in_the_order_of_time(shell):
+    banner = re.search(r"\n(Splax\n(  .*\n)+)", shell.text)[1]
+    dead = re.search(r"fault .*", ask(shell, "run wild 0x123456789"))[0]
+    log = [line.split(maxsplit=2) for line in ask(shell, "dmesg").splitlines()]
+    times = [float(time) for time, *_ in log]
+    assert times == sorted(times) and times[0] > 0
+    kernel = [text for _, by, text in log if by == "kernel"]
+    assert kernel[: len(banner.splitlines())] == [line.strip() for line in banner.splitlines()]
+    assert re.fullmatch(f"thread \\d+ died: {re.escape(dead)}", kernel[-1])
+    assert [text for _, by, text in log if by == "atlas"][:3] == [f"{s.name} registered" for s in SYSTEM.services]
+
+
 def test_a_killed_service_gives_all_its_memory_back(shell):
     """Three lives take what one takes."""
     first = rows(ask(shell, "mem"))["console"]
@@ -198,7 +210,6 @@ SCRIPT = [
     "svc stop shell2",
     "svc kill console",
     "services",
-    "dmesg",
     "uptime",
     "run hello 3",
     "run hello-c",
