@@ -225,6 +225,30 @@ class Facts(IntEnum):
     LOADER = 5
     COMMAND_LINE = 6
     LOG = 7
+    INVARIANTS = 8
+
+
+@enum(8)
+class Invariant(IntEnum):
+    """What must hold of the kernel's state between any two traps; kernel/core/invariants.py looks."""
+
+    NONE = 0  # all of them hold
+    TREE = 1  # links of the derivation tree agree, and it has every live slot once
+    RIGHTS = 2  # rights, expiry and badge only shrink along the tree, and the object stays the same
+    PLACE = 3  # a slot is what its container says, an empty one is in no tree
+    REFERENCES = 4  # an object counts the slots that name it
+    KIND = 5  # an object is what its capabilities say
+    EXTENT = 6  # objects lie in the used part of their untyped
+    OVERLAP = 7  # and not on one another
+    DYING = 8  # what has no capability left is on the list of the dying
+    QUEUE = 9  # a queue's links agree, it has what its object says, its threads name it
+    STATE = 10  # a thread is in the queue that its state says, or in none
+    REPLY = 11  # caller and server name each other, and the caller waits
+    LEVEL = 12  # a server is at least as urgent as its caller
+    TIMER = 13  # the heap is one, and has whoever waits with a limit
+    SPACE = 14  # identifiers and spaces belong to each other
+    PAGE = 15  # what is mapped, a live capability says, and allows; never writable and executable
+    CHANNEL = 16  # only the places between head and head + count hold anything
 
 
 # Tags of the messages that the kernel itself sends to a thread's fault endpoint.

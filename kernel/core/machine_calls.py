@@ -6,7 +6,7 @@ Texts come in pieces of 56 bytes, in words 1 to 7; word 0 is how long the whole 
 from kernel import log
 from kernel.abi import Error, Facts, Kind
 from kernel.boot_info import TEXT_BYTES, BootInfo, Text
-from kernel.core import clock, lookup, machine
+from kernel.core import clock, invariants, lookup, machine
 from kernel.core.objects import Thread
 from kernel.core.state import AUDIT_ENTRIES, INTERRUPTS, kernel
 from kernel.lang import *
@@ -103,8 +103,23 @@ def give_log(thread: Ptr[Thread]) -> Error:
 
 
 @fn
+def give_invariants(thread: Ptr[Thread]) -> Error:
+    """word1: 1 for a deep walk. word0: the first invariant that does not hold, word1: where, word2: slots in the tree,
+    word3: objects, word4: threads in queues, word5: waits with a time limit."""
+    words = ptr(thread.frame.words)
+    words[0] = u64(invariants.check(words[1] != 0))
+    words[1] = u64(invariants.walk.where)
+    words[2] = invariants.walk.slots
+    words[3] = invariants.walk.objects
+    words[4] = invariants.walk.members
+    words[5] = invariants.walk.timed
+    return Error.NONE
+
+
+@fn
 def sys_inspect(thread: Ptr[Thread]) -> Error:
-    """word0: which of the Facts, word1: number of the interrupt or the line, or offset in the text."""
+    """word0: which of the Facts, word1: number of the interrupt or the line, or offset in the text. INVARIANTS needs
+    EXECUTE too: interrupts wait while it walks all state."""
     words = ptr(thread.frame.words)
     if lookup.lookup(thread, thread.frame.handle, Kind.MACHINE, 1) is None:
         return kernel.error
@@ -134,6 +149,10 @@ def sys_inspect(thread: Ptr[Thread]) -> Error:
             return give_text(thread, ptr(info.command_line), words[1])
         case Facts.LOG:
             return give_log(thread)
+        case Facts.INVARIANTS:
+            if lookup.lookup(thread, thread.frame.handle, Kind.MACHINE, 5) is None:
+                return kernel.error
+            return give_invariants(thread)
 
 
 @fn

@@ -66,6 +66,7 @@ class Header:
     references: u32
     kind: Kind
     dying: bool
+    counted: w16  # while invariants.py walks; else 0
     next_dying: Ptr["Header"] | None
 
 

@@ -59,7 +59,10 @@ def mappable(thread: Ptr[Thread]) -> Ptr[Slot] | None:
 
 @fn
 def sys_map(thread: Ptr[Thread]) -> Error:
-    """Maps memory: word0: space, word1: address, word2: READ, WRITE, EXECUTE. Never writable and executable."""
+    """Maps memory: word0: space, word1: address, word2: READ, WRITE, EXECUTE. Never writable and executable.
+
+    What is mapped can be read: no CPU has pages to write only, not every one pages to run only. So READ is always needed.
+    """
     words = ptr(thread.frame.words)
     found = mappable(thread)
     if found is None:
@@ -70,7 +73,7 @@ def sys_map(thread: Ptr[Thread]) -> Error:
         return kernel.error
     if words[2] == 0 or words[2] > 7 or words[2] & 6 == 6:
         return Error.OUT_OF_RANGE
-    if trunc(words[2], u8) & ~slot.rights != 0:
+    if (trunc(words[2], u8) | 1) & ~slot.rights != 0:
         return Error.DENIED
     if slot.expiry != 0:
         return Error.EXPIRED
@@ -91,9 +94,7 @@ def sys_map(thread: Ptr[Thread]) -> Error:
     device = slot.kind == Kind.DEVICE
     for i in bounded(range(count), 512):
         leaf = some(entry_at(space, page + i, 0))
-        leaf.value = machine.leaf_entry(
-            physical + i * PAGE, words[2] & 1 != 0, words[2] & 2 != 0, words[2] & 4 != 0, device
-        )
+        leaf.value = machine.leaf_entry(physical + i * PAGE, True, words[2] & 2 != 0, words[2] & 4 != 0, device)
     machine.publish_tables()
     slot.badge = u64(Mapping(page=page, identifier=space.identifier, lives=space.lives))
     return Error.NONE

@@ -13,6 +13,8 @@ _USER, _READ_ONLY = 1 << 6, 1 << 7  # AP
 _INNER_SHAREABLE, _ACCESSED, _NOT_GLOBAL = 3 << 8, 1 << 10, 1 << 11
 _PXN, _UXN, _LEAF = 1 << 53, 1 << 54, 1 << 55
 _ADDRESS = 0xFFFF_FFFF_F000
+MARK = 1 << 56
+"""A bit that the CPU ignores (D8.3.2), for who walks the tables."""
 
 
 @fn
@@ -30,6 +32,19 @@ def leaf_entry(physical: u64, read: bool, write: bool, execute: bool, device: bo
     if not execute:
         entry |= _UXN
     return entry
+
+
+@fn
+def entry_rights(entry: u64) -> u8:
+    """What user code may do with a page: READ, WRITE, EXECUTE; 0 when it is not the user's."""
+    if entry & _USER == 0:
+        return 0
+    rights: u8 = 1
+    if entry & _READ_ONLY == 0:
+        rights |= 2
+    if entry & _UXN == 0:
+        rights |= 4
+    return rights
 
 
 @fn

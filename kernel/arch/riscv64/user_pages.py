@@ -8,6 +8,8 @@ USER_END = 1 << 38  # the lower half
 _VALID, _READ, _WRITE, _EXECUTE, _USER = 1, 2, 4, 8, 16
 _ACCESSED, _DIRTY = 0x40, 0x80
 _SV39 = 8 << 60
+MARK = 1 << 8
+"""A bit that the CPU ignores (RSW, 4.3.1), for who walks the tables."""
 
 
 @fn
@@ -25,6 +27,19 @@ def leaf_entry(physical: u64, read: bool, write: bool, execute: bool, device: bo
     if execute:
         entry |= _EXECUTE
     return entry
+
+
+@fn
+def entry_rights(entry: u64) -> u8:
+    """What user code may do with a page: READ, WRITE, EXECUTE; 0 when it is not the user's."""
+    if entry & _USER == 0:
+        return 0
+    rights: u8 = 1 if entry & _READ != 0 else 0
+    if entry & _WRITE != 0:
+        rights |= 2
+    if entry & _EXECUTE != 0:
+        rights |= 4
+    return rights
 
 
 @fn

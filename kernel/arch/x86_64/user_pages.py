@@ -12,6 +12,8 @@ _PRESENT, _WRITABLE, _USER, _WRITE_THROUGH, _CACHE_DISABLE = 1, 2, 4, 8, 16
 _ACCESSED, _DIRTY, _LEAF = 1 << 5, 1 << 6, 1 << 9
 _NO_EXECUTE = 1 << 63
 _FRAME = 0x000F_FFFF_FFFF_F000
+MARK = 1 << 10
+"""A bit that the CPU ignores, for who walks the tables."""
 
 
 @fn
@@ -27,6 +29,19 @@ def leaf_entry(physical: u64, read: bool, write: bool, execute: bool, device: bo
     if device:
         entry |= _CACHE_DISABLE | _WRITE_THROUGH
     return entry
+
+
+@fn
+def entry_rights(entry: u64) -> u8:
+    """What user code may do with a page: READ, WRITE, EXECUTE; 0 when it is not the user's."""
+    if entry & _USER == 0:
+        return 0
+    rights: u8 = 1
+    if entry & _WRITABLE != 0:
+        rights |= 2
+    if entry & _NO_EXECUTE == 0:
+        rights |= 4
+    return rights
 
 
 @fn

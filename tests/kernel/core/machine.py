@@ -4,8 +4,8 @@ import ctypes
 from collections.abc import Iterator
 from typing import Any
 
-from kernel.abi import Error, Kind, SystemCall
-from kernel.core import boot, machine, state, system_calls
+from kernel.abi import Error, Invariant, Kind, SystemCall
+from kernel.core import boot, invariants, machine, state, system_calls
 from kernel.core.objects import Slot, Table, Thread
 from kernel.lang import layout
 
@@ -125,6 +125,13 @@ class KernelUnderTest:
         view.level = (0, 16, 48)[level[0]] + level[1]
 
     # Looking
+
+    def check(self) -> None:
+        """Every invariant that the kernel's own checker knows (kernel/core/invariants.py)."""
+        broken = Invariant(invariants.check(True))
+        if broken != Invariant.NONE:
+            at = layout.variable_address(invariants.walk) + invariants.Walk.fields["where"].offset  # type: ignore[attr-defined]
+            raise AssertionError(f"invariant {broken.name} does not hold at {_word(at):#x}")
 
     def slot(self, handle: int) -> dict[str, int]:
         """The boot thread's slot of a handle."""

@@ -271,6 +271,11 @@ class Capabilities(RuleBasedStateMachine):
                 assert parent == places[id(cap.parent.home), cap.parent.index], "derived from somebody else"
 
     @invariant()
+    def all_that_the_kernel_must_keep_holds(self):
+        if hasattr(self, "model"):
+            self.kernel.check()
+
+    @invariant()
     def objects_do_not_overlap(self):
         if not hasattr(self, "model"):
             return

@@ -11,15 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from kernel.abi import Error, Kind, SystemCall, ThreadState
 from kernel.core import fastpath, machine, system_calls
-from kernel.core.objects import Endpoint, Frame, Notification, Queue
+from kernel.core.objects import Frame
 from kernel.core.state import State
 from tests.kernel.core.machine import NEVER, STATE, THREAD, Actor, KernelUnderTest, _word
 
 EXAMPLES = int(os.environ.get("KERNEL_CORE_EXAMPLES", "40"))
 THREADS = 5
 LEVELS = [(0, 0), (0, 0), (1, 3), (1, 3), (2, 5)]
-QUEUE_AT = {Kind.ENDPOINT: Endpoint.fields["queue"].offset, Kind.NOTIFICATION: Notification.fields["queue"].offset}  # type: ignore[attr-defined]
-QUEUE_BYTES = Queue.size  # type: ignore[attr-defined]
 ENDS = (1, 2)  # slots of the two endpoints
 BELL = 3
 TAKES = (SystemCall.RECEIVE, SystemCall.REPLY_RECEIVE, SystemCall.CALL)
@@ -36,8 +34,6 @@ class Messages(RuleBasedStateMachine):
         self.threads: list[Actor] = [kernel.actor(f"t{i}", 5, LEVELS[i]) for i in range(THREADS)]
         endpoints = [kernel.make(Kind.ENDPOINT) for _ in ENDS]
         bell = kernel.make(Kind.NOTIFICATION)
-        self.waitables = [(kernel.slot(e)["object"], Kind.ENDPOINT) for e in endpoints]
-        self.waitables.append((kernel.slot(bell)["object"], Kind.NOTIFICATION))
         self.handles: dict[tuple[int, int], int] = {}
         for i, thread in enumerate(self.threads):
             table = thread.handles[Kind.TABLE]
@@ -236,91 +232,19 @@ class Messages(RuleBasedStateMachine):
             assert status in OUTCOMES, status
 
     @invariant()
-    def queues_hold_each_thread_once(self):
+    def all_that_the_kernel_must_keep_holds(self):
+        if hasattr(self, "states"):
+            self.kernel.check()
+
+    @invariant()
+    def the_most_urgent_thread_runs(self):
         if not hasattr(self, "states"):
             return
-        base = self.kernel.state_address
-        found: dict[int, tuple[str, int]] = {}
-        ready = _word(base + STATE["ready"])
-        for level in range(64):
-            queue = base + STATE["queues"] + level * QUEUE_BYTES
-            members = self.members(queue)
-            assert bool(members) == bool(ready >> level & 1), "the bitmap is wrong"
-            for address in members:
-                assert address not in found
-                found[address] = ("ready", level)
-        for where, kind in self.waitables:
-            queue = where + QUEUE_AT[kind]
-            for address in self.members(queue):
-                assert address not in found
-                found[address] = (kind.name, 0)
-        current = self.kernel.current()
-        for thread in self.threads:
-            state = ThreadState(thread.state)
-            place = found.get(thread.address)
-            if thread.address == current:
-                assert state == ThreadState.READY and place is None
-            elif state == ThreadState.READY:
-                assert place == ("ready", thread.view.level)
-            elif state in (ThreadState.SENDING, ThreadState.RECEIVING):
-                assert place is not None and place[0] == "ENDPOINT"
-            elif state == ThreadState.WAITING:
-                assert place is not None and place[0] == "NOTIFICATION"
-            else:
-                assert place is None
+        ready = _word(self.kernel.state_address + STATE["ready"])
         if ready:
+            current = self.kernel.current()
             assert current, "somebody is ready and nobody runs"
             assert self.threads[self.by_address[current]].view.level >= ready.bit_length() - 1
-
-    def members(self, queue: int) -> list[int]:
-        """The threads of a queue, whose links are checked on the way."""
-        head, tail = _word(queue), _word(queue + 8)
-        result: list[int] = []
-        here, before = head, 0
-        while here:
-            assert here in self.by_address and here not in result
-            assert _word(here + THREAD["queue_previous"]) == before
-            assert _word(here + THREAD["queue"]) == queue
-            result.append(here)
-            before, here = here, _word(here + THREAD["queue_next"])
-        assert tail == before
-        return result
-
-    @invariant()
-    def reply_rights_are_pairs(self):
-        if not hasattr(self, "states"):
-            return
-        for thread in self.threads:
-            caller = _word(thread.address + THREAD["caller"])
-            server = _word(thread.address + THREAD["server"])
-            if caller:
-                assert _word(caller + THREAD["server"]) == thread.address
-                assert thread.view.level >= self.threads[self.by_address[caller]].view.level, (
-                    "its caller is more urgent"
-                )
-            if server:
-                assert _word(server + THREAD["caller"]) == thread.address
-                assert thread.state == ThreadState.CALLING
-            assert (thread.state == ThreadState.CALLING) == bool(server)
-
-    @invariant()
-    def timers_are_a_heap(self):
-        if not hasattr(self, "states"):
-            return
-        base = self.kernel.state_address
-        count = _word(base + STATE["timer_count"], 4)
-        heap = [_word(base + STATE["timers"] + 8 * i) for i in range(count + 1)]
-        keys = [(_word(a + THREAD["deadline"]), _word(a + THREAD["arrival"])) for a in heap[:count]]
-        assert heap[count] == 0
-        for i in range(1, count):
-            assert keys[(i - 1) // 2] < keys[i]
-        for thread in self.threads:
-            index = _word(thread.address + THREAD["timer_index"], 4)
-            assert (index != 0) == (thread.address in heap)
-            if index:
-                assert heap[index - 1] == thread.address
-                assert thread.state in (ThreadState.SENDING, ThreadState.CALLING, ThreadState.RECEIVING,
-                                        ThreadState.WAITING, ThreadState.SLEEPING)  # fmt: skip
 
     def teardown(self):
         """Taking all memory back ends everything, whoever waits for whom."""
