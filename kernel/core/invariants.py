@@ -25,7 +25,7 @@ from kernel.core.access import (
 )
 from kernel.core.capabilities import badged
 from kernel.core.mappings import LEVELS, Mapping
-from kernel.core.objects import CHANNEL_PLACES, LINE, Channel, Extent, Header, Place, Queue, Slot, Space, Thread
+from kernel.core.objects import CHANNEL_PLACES, Channel, Extent, Header, Place, Queue, Slot, Space, Thread
 from kernel.core.state import INTERRUPTS, SPACES, TIMERS, kernel
 from kernel.lang import *
 

@@ -61,7 +61,7 @@ def mappable(thread: Ptr[Thread]) -> Ptr[Slot] | None:
 def sys_map(thread: Ptr[Thread]) -> Error:
     """Maps memory: word0: space, word1: address, word2: READ, WRITE, EXECUTE. Never writable and executable.
 
-    What is mapped can be read: no CPU has pages to write only, not every one pages to run only. So READ is always needed.
+    What is mapped can be read: no CPU has pages to write only, not all have pages to run only. So READ is needed.
     """
     words = ptr(thread.frame.words)
     found = mappable(thread)

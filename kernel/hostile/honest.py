@@ -11,6 +11,7 @@ SERVICE = FIRST_LIFE | roles.SERVICE
 CLIENT_BADGE = 7
 ASK_PROGRESS = 0x9106
 PAUSE = 2_000  # ticks between two calls
+WITHOUT_LIMIT = 0xE7E
 PATIENCE = 5_000  # of the victim, before it calls without a limit
 
 honest_calls = variable(u64, 0)
@@ -69,4 +70,5 @@ def suffer() -> u64:
     message = Message()
     if calls.call_within(SERVICE, ptr(message), PATIENCE) != Error.TIMED_OUT:
         return 5
+    message.words[0] = WITHOUT_LIMIT
     return 0 if calls.call(SERVICE, ptr(message)) == Error.PEER_GONE else 6

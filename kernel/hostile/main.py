@@ -165,11 +165,17 @@ def try_attack(number: u64) -> None:
     wanted = attacks.expected(number)
     suffers = number == u64(Attack.MUTE_SERVER)
     message = Message()
+    bits: u64 = 0
+    _ = calls.wait(bell, 0, ptr(bits))
     show(number)
     check(world.start(ptr(attacker), roles.FIRST_ATTACK + number), "the attacker does not start: ")
     if suffers:
         check(world.start(ptr(victim), roles.VICTIM), "the victim does not start: ")
-    ended = await_end(PATIENCE if wanted == Expected.STOPPED else LIMIT, ptr(message))
+    ended = False
+    if suffers:
+        check(calls.wait(bell, LIMIT, ptr(bits)), "the attacker does not hold the victim: ")
+    else:
+        ended = await_end(PATIENCE if wanted == Expected.STOPPED else LIMIT, ptr(message))
     check(calls.thread_stop(attacker.child.threads[0]), "the attacker is not stopped: ")
     if not ended:
         console.put("stopped")

@@ -10,7 +10,7 @@ import random
 from kernel.abi import Error, Kind, SystemCall, ThreadState
 from kernel.core import boot, machine, system_calls
 from kernel.lang import KernelPanic
-from tests.kernel.core.machine import NEVER, STATE, THREAD, Actor, KernelUnderTest, _word
+from tests.kernel.core.machine import NEVER, STATE, Actor, KernelUnderTest, _word
 
 CALLS = int(os.environ.get("KERNEL_CORE_FUZZ", "6000"))
 SEED = int(os.environ.get("KERNEL_CORE_SEED", random.randrange(2**32)))
