@@ -22,6 +22,7 @@ from rtl.bus.crossbar import Crossbar, Manager
 from rtl.bus.dma import DmaPort
 from rtl.bus.register_bridge import RegisterBridge
 from rtl.cpu_riscv64.config import CoreConfig
+from rtl.cpu_riscv64.csr import csr_values_layout
 from rtl.cpu_riscv64.interfaces import Rvfi, events_layout
 from rtl.memory_map import Interrupt, Region
 from rtl.periph.boot_rom import BootRom, reset_vector
@@ -126,8 +127,9 @@ class Soc(wiring.Component):
         INTA..INTD at the host bridge (level); bit n is PLIC source 32 + n.
     mtime : Out(64)
         The timer, 10 MHz.
-    events, retire, pc, privilege : Out
-        For statistics and status: the core's events, an instruction retires, its address, the current mode.
+    events, retire, exception, pc, privilege, csrs : Out
+        For statistics and status: the core's events, an instruction retires or raises an exception, its address, the
+        current mode, what the CSRs hold.
     store_valid, store_address, store_data, store_mask : Out
         The core's: a store to DRAM commits. The simulation follows memory by it, whatever the caches hold.
     rvfi : Out(Rvfi)
@@ -160,6 +162,8 @@ class Soc(wiring.Component):
             "mtime": Out(64),
             "events": Out(events_layout()),
             "retire": Out(1),
+            "exception": Out(1),
+            "csrs": Out(csr_values_layout(config.core)),
             "pc": Out(64),
             "privilege": Out(2),
             "store_valid": Out(1),
@@ -287,7 +291,7 @@ class Soc(wiring.Component):
             self.pc.eq(core.pc),
             self.privilege.eq(core.privilege),
         ]
-        for name in ("store_valid", "store_address", "store_data", "store_mask"):
+        for name in ("store_valid", "store_address", "store_data", "store_mask", "exception", "csrs"):
             if name in core.signature.members:
                 m.d.comb += getattr(self, name).eq(getattr(core, name))
         if config.core.rvfi:

@@ -17,6 +17,7 @@ class Stop(IntFlag):
     ADDRESS = 4
     TEXT = 8
     RECORDS = 16
+    STEP = 32
 
 
 class Status(ctypes.Structure):
@@ -93,6 +94,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "until": (None, [c_void_p, c_char_p, c_uint64]),
     "watch_tohost": (None, [c_void_p, c_uint64]),
     "stop_addresses": (None, [c_void_p, ctypes.POINTER(c_uint64), c_uint64]),
+    "stepping": (None, [c_void_p, c_int]),
     "interrupts": (None, [c_void_p, c_uint32, c_uint32]),
     "dma_start": (c_int, [c_void_p, c_uint64, c_uint64, c_uint32]),
     "dma_result": (c_int, [c_void_p, ctypes.POINTER(c_uint64)]),

@@ -306,8 +306,11 @@ def _build_library(
 
 
 def _inside_table(header: str) -> str:
-    """Rows for `struct Inside` in harness.cpp: the SoC's registers and wires, those that are still there."""
-    rows = []
+    """Rows for `struct Inside` in harness.cpp: the outputs, and the SoC's registers and wires that are still there."""
+    rows = [
+        f'{{"{name}", offsetof(Vtop___024root, {name}), sizeof(Vtop___024root::{name})}},\n'
+        for name in re.findall(r"VL_OUT(?:8|16|64)?\((\w+),\d+,\d+\);", header)
+    ]
     for member in re.findall(r"[CSIQ]Data/\*\d+:0\*/ (top__DOT__soc(?:__DOT__|__02e)\w+);", header):
         name = member.removeprefix("top__DOT__soc").replace("___05F", "__").replace("__DOT__", ".")
         name = re.sub(r"__0([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), name)

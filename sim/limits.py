@@ -42,7 +42,7 @@ def _trap(machine: Machine) -> str:
     """Of a loop: the last trap into this mode, if there was one."""
     mode = "ms"[machine.status.privilege != 3]
     try:
-        epc, tval = machine.peek(f"core.csr.{mode}epc"), machine.peek(f"core.csr.{mode}tval")
+        epc, tval = machine.peek(f"csr_{mode}epc"), machine.peek(f"csr_{mode}tval")
     except InputError:
         return ""
     return f"; last trap at {_name(machine, epc)} with tval {tval:#x}" if epc else ""

@@ -56,6 +56,7 @@ class Reason(Enum):
     RESET = "a reset request"
     TEXT = "the console text"
     ADDRESS = "the stop address"
+    STEP = "the next instruction"
     CYCLES = "the cycle limit"
     TIME = "the time limit"
     CONDITION = "the condition"
@@ -281,6 +282,7 @@ class Machine:
         seconds: float | None = None,
         until: bytes | str | None = None,
         addresses: Iterable[int | str] = (),
+        step: bool = False,
         condition: Callable[["Machine"], bool] | None = None,
         each_slice: Callable[[bytes], None] | None = None,
     ) -> Outcome:
@@ -295,7 +297,9 @@ class Machine:
         until
             Stop when the console has printed this text.
         addresses
-            Stop when an instruction at one of these (numbers or symbols) is about to commit.
+            Stop when an instruction at one of these (numbers or symbols) is about to commit, or to raise an exception.
+        step
+            Stop when any instruction is.
         condition
             Asked now and then (every slice of about 20 ms): true stops.
         each_slice
@@ -305,6 +309,7 @@ class Machine:
         text = until.encode() if isinstance(until, str) else until or b""
         self._library.until(self._handle, text, len(text))
         self._stop_at([self.address(name) for name in addresses])
+        self._library.stepping(self._handle, step)
         deadline = None if seconds is None else time.monotonic() + seconds
         return self._run(last, deadline, condition, each_slice)
 
@@ -355,6 +360,8 @@ class Machine:
             return Outcome(Reason.TEXT, self.cycle)
         if stop & Stop.ADDRESS:
             return Outcome(Reason.ADDRESS, self.cycle)
+        if stop & Stop.STEP:
+            return Outcome(Reason.STEP, self.cycle)
         return None
 
     def step_native(self, cycles: int) -> Stop:
@@ -424,7 +431,8 @@ class Machine:
         return {"pc": self.status.pc} | {name: values[n] for n, name in enumerate(REGISTERS) if n}
 
     def peek(self, name: str) -> int:
-        """A register or wire by its name below the SoC, such as `core.csr.mepc`, as far as the design still has it.
+        """An output of the simulator such as `csr_mepc`, or a register or wire by its name below the SoC, such as
+        `core.fetch.pc`, as far as the design still has it.
 
         What optimisation removed reads as 0 where other bits of the name are left; where nothing is left, InputError.
         """

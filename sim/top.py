@@ -75,7 +75,7 @@ class SimTop(wiring.Component):
     Members
     -------
     Named PORT_CHANNEL_FIELD for AXI4 (`dram_ar_addr`), PORT_valid, PORT_ready, PORT_payload for plain streams,
-    and like the SoC's port otherwise. `dram_aw_by_device`: a device does this write, not the core; only with `dma`.
+    `csr_NAME` for each CSR, and like the SoC's port otherwise. `dram_aw_by_device`: a device does this write, not the core; only with `dma`.
     `features` says which optional ones there are.
     """
 
@@ -101,9 +101,11 @@ class SimTop(wiring.Component):
             "mtime": Out(64),
             "events": Out(_width(ports["events"].shape)),
             "retire": Out(1),
+            "exception": Out(1),
             "pc": Out(64),
             "privilege": Out(2),
         }
+        members |= {f"csr_{name}": Out(64) for name in ports["csrs"].shape.members}
         members |= self._axi("dram", ports["dram"].signature, outward=True)
         if "dma" in self.features:
             members |= self._axi("dma", ports["dma"].signature, outward=False)
@@ -182,8 +184,10 @@ class SimTop(wiring.Component):
             register = Signal.like(getattr(self, name), name=f"{name}_register", reset_less=True)
             m.d.sync += register.eq(getattr(self, name))
             m.d.comb += getattr(ports, name).eq(register)
-        for name in ("mtime", "retire", "pc", "privilege"):
+        for name in ("mtime", "retire", "exception", "pc", "privilege"):
             observe(name, getattr(ports, name))
+        for name in ports.csrs.shape().members:
+            observe(f"csr_{name}", ports.csrs[name])
         observe("events", ports.events.as_value())
         if "rvfi" in self.features:
             for name in soc.signature.members["rvfi"].signature.members:

@@ -19,7 +19,7 @@ from ..bus import axi4
 from .alu import Alu
 from .branches import BranchUnit, predicted_members
 from .config import CoreConfig
-from .csr import CsrFile
+from .csr import CsrFile, csr_values_layout
 from .decoder import Decoder
 from .divider import Divider
 from .exceptions import Exceptions
@@ -67,10 +67,14 @@ class Core(wiring.Component):
         mtime.
     ram_end : In(pa_width)
         First address past DRAM.
-    events : Out(events_layout), retire : Out(1)
-        For statistics; an instruction retires.
+    events : Out(events_layout)
+        For statistics.
+    retire, exception : Out(1)
+        The instruction at `pc` retires; it raises an exception instead.
     pc : Out(64), privilege : Out(2)
         Where the core is: the instruction in M, or the last one there.
+    csrs : Out(csr_values_layout)
+        What the CSRs hold.
     store_valid, store_address, store_data, store_mask : Out
         A cached store commits (physical doubleword address, byte lanes).
     rvfi : Out(Rvfi)
@@ -91,6 +95,8 @@ class Core(wiring.Component):
             "ram_end": In(config.pa_width),
             "events": Out(events_layout()),
             "retire": Out(1),
+            "exception": Out(1),
+            "csrs": Out(csr_values_layout(config)),
             "pc": Out(64, init=config.reset_pc),
             "privilege": Out(2),
             "store_valid": Out(1),
@@ -524,6 +530,8 @@ class Core(wiring.Component):
             self.events.stall_hazard.eq(instruction.valid & operands.hazard & ~bad & ~m_waits),
             self.events.stall_memory.eq(m_waits & is_memory),
             self.retire.eq(m_retires),
+            self.exception.eq(trapped & ~interrupted),
+            self.csrs.eq(csr.values),
             self.privilege.eq(csr.privilege),
             self.store_valid.eq(memory.store_valid),
             self.store_address.eq(memory.store_address),

@@ -27,13 +27,14 @@ enum Stop : uint32_t {
     STOP_ADDRESS = 4,     // an instruction at a stop address is at the commit point
     STOP_TEXT = 8,        // the console printed the text
     STOP_RECORDS = 16,    // the buffer of retired instructions is full
+    STOP_STEP = 32,       // an instruction is at the commit point, and the run was to stop at the next
 };
 
 enum Feature : unsigned { WITH_ADDRESSES = 1, WITH_WAVES = 2, WITH_RECORDS = 4 };
 
 constexpr unsigned RECENT = 64;
 
-// A register or wire of the design, by its name below the SoC; the build writes the rows.
+// An output, by its name, or a register or wire of the design, by its name below the SoC; the build writes the rows.
 struct Inside {
     const char* name;
     uint32_t offset, size;
@@ -153,7 +154,7 @@ public:
 
     uint32_t run(uint64_t cycles) {
         unsigned features = 0;
-        if (!stop_addresses.empty()) features |= WITH_ADDRESSES;
+        if (stepping || !stop_addresses.empty()) features |= WITH_ADDRESSES;
         if (waves) features |= WITH_WAVES;
         if (!records.empty()) features |= WITH_RECORDS;
         status.stop = 0;
@@ -220,6 +221,7 @@ public:
     Status status{};
     std::deque<uint8_t> input, output;
     std::vector<uint64_t> stop_addresses;
+    bool stepping = false;  // stop at every instruction
     uint64_t tohost = ~uint64_t{0};
     std::vector<Record> records;  // capacity given by its size
     uint64_t recorded = 0;
@@ -289,10 +291,12 @@ private:
     }
 
     bool stops_here() {
-        if (!top->retire || passed_ == status.cycle + 1) return false;
-        if (std::find(stop_addresses.begin(), stop_addresses.end(), top->pc) == stop_addresses.end()) return false;
+        if (!(top->retire || top->exception) || passed_ == status.cycle + 1) return false;
+        if (std::find(stop_addresses.begin(), stop_addresses.end(), top->pc) != stop_addresses.end())
+            status.stop |= STOP_ADDRESS;
+        if (stepping) status.stop |= STOP_STEP;
+        if (!status.stop) return false;
         passed_ = status.cycle + 1;
-        status.stop |= STOP_ADDRESS;
         return true;
     }
 
@@ -462,6 +466,7 @@ API void splax_watch_tohost(Machine* m, uint64_t address) { m->tohost = address;
 API void splax_stop_addresses(Machine* m, const uint64_t* addresses, uint64_t count) {
     m->stop_addresses.assign(addresses, addresses + count);
 }
+API void splax_stepping(Machine* m, int stepping) { m->stepping = stepping != 0; }
 API void splax_interrupts(Machine* m, uint32_t virtio, uint32_t pci) {
     m->top->virtio_interrupts = virtio;
     m->top->pci_interrupts = pci;

@@ -15,7 +15,7 @@ from ..interfaces import CsrOp, Privilege, TranslationContext, TrapRequest, even
 from .counters import Counters
 from .decode import Check, Decoder, places, select
 from .interrupts import PRIORITY, InterruptChoice, dense, spread
-from .table import SEI, SSI, STI, Accept, Csr, Source, csr_table
+from .table import SEI, SSI, STI, Accept, Csr, Source, csr_table, csr_values_layout
 
 # mstatus bits
 _SIE, _MIE, _SPIE, _MPIE, _SPP, _MPRV, _SUM, _MXR, _TVM, _TW, _TSR = 1, 3, 5, 7, 8, 17, 18, 19, 20, 21, 22
@@ -98,6 +98,8 @@ class CsrFile(wiring.Component):
         For the counters; `retire` in the cycle in which an instruction completes in M.
     pmp_select, pmp_address, pmp_write, pmp_write_data, pmp_read_data : Out(1), Out(12), Out(1), Out(64), In(64)
         PMP CSRs, which live in the PMP component: an access, its CSR, the write (with `commit`), new and present value.
+    values : Out(csr_values_layout)
+        What the CSRs hold.
     """
 
     def __init__(self, config: CoreConfig):
@@ -143,6 +145,7 @@ class CsrFile(wiring.Component):
                 "pmp_write": Out(1),
                 "pmp_write_data": Out(64),
                 "pmp_read_data": In(64),
+                "values": Out(csr_values_layout(config)),
             }
         )
 
@@ -363,6 +366,7 @@ class CsrFile(wiring.Component):
             self.interrupt_pending.eq(interrupts.valid),
             self.interrupt_cause.eq(interrupts.cause),
             self.wfi_wake.eq(interrupts.wake),
+            *(self.values[name].eq(registers.get(name, views.get(name))) for name in self.values.shape().members),
         ]
         return m
 

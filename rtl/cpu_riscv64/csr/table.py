@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from amaranth.lib import data
+
 from ..config import CoreConfig
 from ..interfaces import events_layout
 
@@ -325,6 +327,14 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
             Csr("pmpaddr", 0x3B0, "PMP addresses", Source.PMP, (address,), flush=True, count=16),
         ]
     return tuple(sorted(table, key=lambda c: c.address))
+
+
+def csr_values_layout(config: CoreConfig) -> data.StructLayout:
+    """The CSRs that a debugger sees, 64 bits each: those with a register of their own, and the machine's interrupts."""
+    views = ("mideleg", "mie", "mip")
+    return data.StructLayout(
+        {c.name: 64 for c in csr_table(config) if c.source is Source.REGISTER or c.name in views},
+    )
 
 
 def reference(config: CoreConfig | None = None) -> str:
