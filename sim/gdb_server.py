@@ -1,8 +1,9 @@
 """A stub for gdb on the simulated SoC: `splax run --gdb`. The machine stands still while gdb looks.
 
-The remote protocol (gdb manual, appendix E), as much as gdb needs for one hart: registers, memory as the hart's own
-translation shows it (Sv39, Privileged 4.4), breakpoints by address, step, continue, interrupt. Stops are exact: the
-instruction at pc has not been executed. Memory and registers are not written: what caches hold would not follow.
+The remote protocol (gdb manual, appendix E), as much as gdb needs for one hart: registers and CSRs, memory as the
+hart's own translation shows it (Sv39, Privileged 4.4), breakpoints by address, step, continue, interrupt. Stops are
+exact: the instruction at pc has not been executed, the one before it has. A step ends at whatever comes next, a trap
+handler's first instruction too. Registers are not written: the instructions behind pc have read theirs already.
 """
 
 import os
@@ -10,6 +11,10 @@ import select
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import quoteattr
+
+from rtl import memory_map
+from rtl.cpu_riscv64.csr import csr_table
 
 from .errors import InputError, SplaxError
 
@@ -21,21 +26,14 @@ STEP_CYCLES = 1_000_000
 """Without an instruction in so many cycles, a step ends where it is (a wfi)."""
 
 PC = 32
-PTE_VALID, PTE_LEAF = 1, 0b1110
-MASK = (1 << 64) - 1
-RESET_VECTOR = 0x1000
+PRIVILEGE = PC + 1
+CSRS = 64
+"""gdb's number of the first CSR; ours to choose, as the target's description names them."""
 
-# Offsets of jumps and branches: the instruction's bit of each bit of the offset, from bit 1 up (ISA manual 2.5, 16.4).
-_JUMP = (*range(21, 31), 20, *range(12, 20), 31)
-_BRANCH = (*range(8, 12), *range(25, 31), 7, 31)
-_C_JUMP = (3, 4, 5, 11, 2, 7, 6, 9, 10, 8, 12)
-_C_BRANCH = (3, 4, 10, 11, 2, 5, 6, 12)
-
-
-def _signed(word: int, bits: tuple[int, ...]) -> int:
-    """The offset whose bits lie scattered in an instruction."""
-    value = sum((word >> bit & 1) << n for n, bit in enumerate(bits, start=1))
-    return value - (2 << len(bits)) if word >> bits[-1] & 1 else value
+MRET, SRET = bytes.fromhex("73002030"), bytes.fromhex("73002010")
+PTE_VALID, PTE_READ, PTE_WRITE, PTE_EXECUTE = 1, 2, 4, 8
+PTE_LEAF = PTE_READ | PTE_WRITE | PTE_EXECUTE
+SV39_BITS = 39
 
 
 def listen(address: str) -> socket.socket:
@@ -56,6 +54,36 @@ def listen(address: str) -> socket.socket:
     return server
 
 
+class Killed(Exception):
+    """gdb asked for the machine's end."""
+
+
+class Csrs:
+    """The CSRs that gdb sees: what the core shows, the supervisor's views of it, constants, the time."""
+
+    def __init__(self, machine: "Machine"):
+        self.machine = machine
+        self._table = {csr.name: csr for csr in csr_table(machine.config.core) if csr.count == 1}
+        self.names = [name for name in self._table if self._known(name)]
+
+    def _known(self, name: str) -> bool:
+        if name in ("sstatus", "sie", "sip", "time") or self._table[name].read_only:
+            return True
+        return self.machine.has(f"csr_{name}")
+
+    def value(self, name: str) -> int:
+        """What a read by the machine's software would give."""
+        peek = self.machine.peek
+        match name:
+            case "sstatus":
+                return peek("csr_mstatus") & sum(field.mask for field in self._table[name].fields)
+            case "sie" | "sip":
+                return peek(f"csr_m{name[1:]}") & peek("csr_mideleg")
+            case "time":
+                return self.machine.status.mtime
+        return self._table[name].reset if self._table[name].read_only else peek(f"csr_{name}")
+
+
 class GdbServer:
     """Serves one gdb from its connection to the end of the machine.
 
@@ -70,26 +98,29 @@ class GdbServer:
 
     def __init__(self, machine: "Machine", server: socket.socket, each_slice: Callable[[bytes], None]):
         self.machine, self.each_slice = machine, each_slice
-        if machine.cycle == 0:
-            machine.run(addresses=[RESET_VECTOR], cycles=1000)
+        self.csrs = Csrs(machine)
+        self.outcome: Outcome | None = None
+        self._to_instruction()
         self.connection, _ = server.accept()
         server.close()
         self.breakpoints: set[int] = set()
         self.buffer = b""
-        self.outcome: Outcome | None = None
 
     def serve(self) -> "Outcome | None":
-        """Answers until the machine ends (its outcome) or gdb leaves (None: it runs on alone)."""
+        """Answers until the machine ends (its outcome) or gdb leaves (None: it runs on alone).
+
+        Raises Killed when gdb kills the machine.
+        """
         with self.connection:
             while self.outcome is None:
                 packet = self._receive()
-                if packet is None or packet.startswith(("D", "k")):
-                    if packet is not None and packet.startswith("D"):
+                if packet is None or packet.startswith("D"):
+                    if packet is not None:
                         self._send("OK")
                     return None
-                answer = self._answer(packet)
-                if answer is not None:
-                    self._send(answer)
+                if packet.startswith("k"):
+                    raise Killed
+                self._send(self._answer(packet))
         return self.outcome
 
     # --- packets -----------------------------------------------------------------------------------------------------
@@ -97,13 +128,17 @@ class GdbServer:
     def _send(self, text: str) -> None:
         self.connection.sendall(f"${text}#{sum(text.encode()) & 0xFF:02x}".encode())
 
+    def _tell(self, text: str) -> None:
+        """Prints a line in gdb, while it waits for the machine to stop."""
+        self._send("O" + f"splax: {text}\n".encode().hex())
+
     def _receive(self) -> str | None:
         """The next packet; None when gdb has gone."""
         while True:
             start = self.buffer.find(b"$")
             end = self.buffer.find(b"#", start)
             if 0 <= start < end and len(self.buffer) >= end + 3:
-                packet = self.buffer[start + 1 : end].decode(errors="replace")
+                packet = self.buffer[start + 1 : end].decode("latin-1")
                 self.buffer = self.buffer[end + 3 :]
                 self.connection.sendall(b"+")
                 return packet
@@ -123,67 +158,139 @@ class GdbServer:
         self.buffer += data.replace(b"\x03", b"")
         return not data or b"\x03" in data
 
-    def _answer(self, packet: str) -> str | None:
+    def _answer(self, packet: str) -> str:
         letter, rest = packet[:1], packet[1:]
         try:
             match letter:
                 case "?":
                     return "S05"
                 case "g":
-                    return "".join(self._register(n) for n in range(PC + 1))
+                    values = [*self._integers(), self.machine.status.pc]
+                    return "".join(value.to_bytes(8, "little").hex() for value in values)
                 case "p":
-                    number = int(rest, 16)
-                    return self._register(number) if number <= PC else "E01"
+                    return self._register(int(rest, 16))
                 case "m":
                     address, _, length = rest.partition(",")
                     return self.read(int(address, 16), min(int(length, 16), PACKET // 2)).hex()
+                case "M":
+                    where, _, data = rest.partition(":")
+                    self.write(int(where.partition(",")[0], 16), bytes.fromhex(data))
+                    return "OK"
+                case "G" | "P":
+                    return "E.registers cannot be set: instructions behind pc have read theirs already"
                 case "Z" | "z" if rest[:1] in ("0", "1"):
                     address = int(rest.split(",")[1], 16)
                     (self.breakpoints.add if letter == "Z" else self.breakpoints.discard)(address)
                     return "OK"
-                case "c" | "s" if not rest:
-                    return self._step() if letter == "s" else self._continue()
+                case "v" if packet == "vCont?":
+                    return "vCont;c;C;s;S"
+                case "v" if packet.startswith("vCont;"):
+                    return self._step() if packet[6] in "sS" else self._continue()
                 case "H" | "T":
                     return "OK"
-                case "M" | "G" | "P" | "X":
-                    return "E01"
                 case "q":
                     return self._query(packet)
-        except (ValueError, IndexError, SplaxError):
+        except SplaxError as error:
+            return "E01" if letter == "m" else f"E.{error}"  # gdb wants a number where data may come
+        except (ValueError, IndexError):
             return "E01"
         return ""
 
     def _query(self, packet: str) -> str:
         if packet.startswith("qSupported"):
-            return f"PacketSize={PACKET:x}"
+            return f"PacketSize={PACKET:x};qXfer:features:read+;vContSupported+"
+        if packet.startswith("qXfer:features:read:target.xml:"):
+            start, _, length = packet.rpartition(":")[2].partition(",")
+            part = self._description()[int(start, 16) :]
+            return ("l" if len(part) <= int(length, 16) else "m") + part[: int(length, 16)]
+        if packet.startswith("qRcmd,"):
+            machine = self.machine
+            said = f"cycle {machine.cycle}, {machine.status.instructions} instructions retired, {machine.where()}\n"
+            return said.encode().hex()
         return {"qAttached": "1", "qC": "QC1", "qfThreadInfo": "m1", "qsThreadInfo": "l"}.get(packet, "")
+
+    def _description(self) -> str:
+        """The target's description (gdb manual, appendix G): the names and numbers of its registers."""
+        from .disassembler import REGISTERS
+
+        def register(name: str, number: int, kind: str = "int") -> str:
+            return f'<reg name={quoteattr(name)} bitsize="64" type="{kind}" regnum="{number}"/>'
+
+        integers = "".join(register(name, number) for number, name in enumerate(REGISTERS))
+        csrs = "".join(register(name, CSRS + number) for number, name in enumerate(self.csrs.names))
+        return (
+            '<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target>'
+            "<architecture>riscv:rv64</architecture>"
+            f'<feature name="org.gnu.gdb.riscv.cpu">{integers}{register("pc", PC, "code_ptr")}</feature>'
+            f'<feature name="org.gnu.gdb.riscv.virtual">{register("priv", PRIVILEGE)}</feature>'
+            f'<feature name="org.gnu.gdb.riscv.csr">{csrs}</feature></target>'
+        )
 
     # --- the machine -------------------------------------------------------------------------------------------------
 
     def _register(self, number: int) -> str:
-        values = self.machine.registers()
-        value = values["pc"] if number == PC else 0 if number == 0 else [*values.values()][number]
+        if number >= CSRS:
+            value = self.csrs.value(self.csrs.names[number - CSRS])
+        elif number == PRIVILEGE:
+            value = self.machine.status.privilege
+        elif number == PC:
+            value = self.machine.status.pc
+        else:
+            value = self._integers()[number]
         return value.to_bytes(8, "little").hex()
+
+    def _integers(self) -> list[int]:
+        """x0..x31."""
+        return [0, *[*self.machine.registers().values()][1:]]
 
     def read(self, address: int, length: int) -> bytes:
         """Memory at virtual addresses; fewer bytes where the rest is not there."""
         found = b""
-        while len(found) < length:
-            here = address + len(found)
-            part = min(length - len(found), 4096 - here % 4096)
+        for physical, part in self._pieces(address, length):
             try:
-                found += self.machine.memory.read(self._physical(here), part)
+                found += self._read_physical(physical, part)
             except SplaxError:
                 if not found:
                     raise
                 break
         return found
 
-    def _physical(self, address: int) -> int:
-        """Where the hart's own translation leads."""
-        satp = self.machine.peek("core.csr.satp") if self.machine.status.privilege < 3 else 0
+    def _read_physical(self, address: int, length: int) -> bytes:
+        if address in range(memory_map.BOOT_ROM.base, memory_map.BOOT_ROM.end):
+            return self.machine.boot_rom(address - memory_map.BOOT_ROM.base, length)
+        return self.machine.memory.read(address, length)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Writes RAM at virtual addresses: all or nothing."""
+        pieces = [*self._pieces(address, len(data))]
+        for physical, part in pieces:
+            self.machine.memory.read(physical, part)  # raises where there is none
+        for physical, part in pieces:
+            self.machine.write_coherently(physical, data[:part])
+            data = data[part:]
+
+    def _pieces(self, address: int, length: int) -> "list[tuple[int, int]]":
+        """(physical address, length) of what lies at virtual addresses, up to the first page that is not mapped."""
+        pieces = []
+        while length:
+            part = min(length, 4096 - address % 4096)
+            try:
+                pieces.append((self.physical(address), part))
+            except InputError:
+                if not pieces:
+                    raise
+                break
+            address, length = address + part, length - part
+        return pieces
+
+    def physical(self, address: int) -> int:
+        """Where a load by the hart in its present mode would go; permissions and mstatus.MPRV left aside."""
+        satp = self.machine.peek("csr_satp") if self.machine.status.privilege < 3 else 0
         if satp >> 63 == 0:
             return address
+        upper = address >> SV39_BITS - 1
+        if upper not in (0, (1 << 64 - SV39_BITS + 1) - 1):
+            raise InputError(f"{address:#x} is no Sv39 address")
         table = (satp & (1 << 44) - 1) << 12
         for level in (2, 1, 0):
             entry = self.machine.memory.read_word(table + 8 * (address >> 12 + 9 * level & 0x1FF))
@@ -195,55 +302,58 @@ class GdbServer:
                 return table & ~inside | address & inside
         raise InputError(f"{address:#x} is not mapped")
 
-    def _step(self) -> str:
-        """One instruction: runs to wherever it can lead, traps included."""
-        self.machine.run(addresses=sorted(self._successors()), cycles=STEP_CYCLES, each_slice=self.each_slice)
-        return "S05"
+    def _to_instruction(self) -> "Outcome":
+        """Runs to where an instruction is about to take effect, and no further."""
+        outcome = self.machine.run(step=True, cycles=STEP_CYCLES, each_slice=self.each_slice)
+        self._note_end(outcome)
+        return outcome
 
-    def _successors(self) -> set[int]:
-        """Every address that the instruction at pc can lead to."""
-        values = self.machine.registers()
-        pc, machine = values["pc"], self.machine
-        vectors = {machine.peek(f"core.csr.{name}") & ~3 for name in ("mtvec", "stvec")}
-        returns = {machine.peek(f"core.csr.{name}") for name in ("mepc", "sepc")}
-        try:
-            word = int.from_bytes(self.read(pc, 4).ljust(4, b"\0"), "little")
-        except SplaxError:  # the boot ROM: straight on, or into the firmware
-            return {pc + 4, machine.layout.start if machine.layout else pc} | vectors
-        registers = [0, *[*values.values()][1:]]
-        opcode, code = word & 0x7F, word & 0xE003
-        if word & 3 != 3:
-            found = {pc + 2}
-            if code == 0xA001:  # c.j
-                found = {pc + _signed(word, _C_JUMP)}
-            elif code in (0xC001, 0xE001):  # c.beqz, c.bnez
-                found.add(pc + _signed(word, _C_BRANCH))
-            elif code == 0x8002 and not word >> 2 & 31:  # c.jr, c.jalr
-                found.add(registers[word >> 7 & 31])
-        else:
-            found = {pc + 4}
-            if opcode == 0x6F:
-                found = {pc + _signed(word, _JUMP)}
-            elif opcode == 0x63:
-                found.add(pc + _signed(word, _BRANCH))
-            elif opcode == 0x67:
-                offset = (word >> 20 ^ 0x800) - 0x800
-                found = {registers[word >> 15 & 31] + offset & ~1}
-            elif opcode == 0x73 and not word >> 12 & 7:  # ecall, mret, sret
-                found |= returns
-        return {address & MASK for address in found} | vectors
+    def _note_end(self, outcome: "Outcome") -> None:
+        """Keeps the outcome of a machine that has ended. One that asked for its reset gets it."""
+        from .machine import Reason
+
+        if outcome.reason is Reason.RESET and self.machine.layout:
+            self.machine.load(self.machine.layout)
+            self._to_instruction()
+        elif outcome.reason in (Reason.FINISH, Reason.TOHOST, Reason.RESET):
+            self.outcome = outcome
+
+    def _stopped(self, signal: int = 5) -> str:
+        return f"W{self.outcome.status & 0xFF:02x}" if self.outcome else f"S{signal:02x}"
+
+    def _step(self) -> str:
+        from .machine import Reason
+
+        if self._to_instruction().reason is Reason.CYCLES:
+            self._tell(f"no instruction in {STEP_CYCLES} cycles; {self.machine.where()}")
+        return self._stopped()
+
+    def _is_step(self) -> bool:
+        """Whether a step is what gdb wants: it steps RISC-V by a breakpoint where it thinks that the next instruction is,
+        and does not know where exceptions and returns from traps go.
+        """
+        pc = self.machine.status.pc
+        if self.breakpoints.isdisjoint((pc + 2, pc + 4)):
+            return False
+        return bool(self.machine.peek("exception")) or self.read(pc, 4) in (MRET, SRET)
 
     def _continue(self) -> str:
         from .machine import Reason
 
-        outcome = self.machine.run(
-            addresses=sorted(self.breakpoints),
-            condition=lambda machine: self._interrupted(),
-            each_slice=self.each_slice,
-        )
-        if outcome.reason is Reason.ADDRESS:
-            return "S05"
-        if outcome.reason is Reason.CONDITION:
-            return "S02"
-        self.outcome = outcome
-        return f"W{outcome.status & 0xFF:02x}"
+        if self._is_step():
+            return self._step()
+        while True:
+            outcome = self.machine.run(
+                addresses=sorted(self.breakpoints),
+                condition=lambda machine: self._interrupted(),
+                each_slice=self.each_slice,
+            )
+            if outcome.reason is Reason.ADDRESS:
+                return self._stopped()
+            if outcome.reason is Reason.CONDITION:
+                self._to_instruction()
+                return self._stopped(signal=2)
+            self._note_end(outcome)
+            if self.outcome:
+                return self._stopped()
+            self._tell("the machine was reset")

@@ -441,6 +441,15 @@ class Machine:
             raise InputError(f"there is no {name!r} inside this simulator")
         return sum(self._library.peek(self._handle, index) << low for low, index in pieces)
 
+    def has(self, name: str) -> bool:
+        """Whether `peek` knows the name."""
+        return name in self._inside
+
+    def boot_rom(self, offset: int, length: int) -> bytes:
+        """The boot ROM's contents as they were loaded."""
+        contents = _rom(self.layout)[0] if self.layout else b""
+        return contents[offset : offset + length].ljust(length, b"\0")
+
     @cached_property
     def _inside(self) -> dict[str, list[tuple[int, int]]]:
         """(lowest bit, index) of the pieces of everything inside, by name."""

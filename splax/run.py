@@ -108,7 +108,10 @@ class _Session:
         if options.gdb is not None:
             server = gdb_server.listen(options.gdb)
             print(f"splax: waiting: splax gdb --connect {options.gdb}", file=sys.stderr)
-            ended = gdb_server.GdbServer(machine, server, self._slice).serve()
+            try:
+                ended = gdb_server.GdbServer(machine, server, self._slice).serve()
+            except gdb_server.Killed:
+                raise Left(130) from None
             if ended:
                 return ended
         if options.wave:
