@@ -3,7 +3,8 @@
 The remote protocol (gdb manual, appendix E), as much as gdb needs for one hart: registers and CSRs, memory as the
 hart's own translation shows it (Sv39, Privileged 4.4), breakpoints by address, step, continue, interrupt. Stops are
 exact: the instruction at pc has not been executed, the one before it has. A step ends at whatever comes next, a trap
-handler's first instruction too. Registers are not written: the instructions behind pc have read theirs already.
+handler's first instruction too. Registers are not written: the instructions behind pc have read theirs already. Neither
+is memory: what caches hold would not follow.
 """
 
 import os
@@ -172,10 +173,8 @@ class GdbServer:
                 case "m":
                     address, _, length = rest.partition(",")
                     return self.read(int(address, 16), min(int(length, 16), PACKET // 2)).hex()
-                case "M":
-                    where, _, data = rest.partition(":")
-                    self.write(int(where.partition(",")[0], 16), bytes.fromhex(data))
-                    return "OK"
+                case "M" | "X":
+                    return "E.memory cannot be set: what caches hold would not follow"
                 case "G" | "P":
                     return "E.registers cannot be set: instructions behind pc have read theirs already"
                 case "Z" | "z" if rest[:1] in ("0", "1"):
@@ -260,15 +259,6 @@ class GdbServer:
             return self.machine.boot_rom(address - memory_map.BOOT_ROM.base, length)
         return self.machine.memory.read(address, length)
 
-    def write(self, address: int, data: bytes) -> None:
-        """Writes RAM at virtual addresses: all or nothing."""
-        pieces = [*self._pieces(address, len(data))]
-        for physical, part in pieces:
-            self.machine.memory.read(physical, part)  # raises where there is none
-        for physical, part in pieces:
-            self.machine.write_coherently(physical, data[:part])
-            data = data[part:]
-
     def _pieces(self, address: int, length: int) -> "list[tuple[int, int]]":
         """(physical address, length) of what lies at virtual addresses, up to the first page that is not mapped."""
         pieces = []
@@ -329,8 +319,8 @@ class GdbServer:
         return self._stopped()
 
     def _is_step(self) -> bool:
-        """Whether a step is what gdb wants: it steps RISC-V by a breakpoint where it thinks that the next instruction is,
-        and does not know where exceptions and returns from traps go.
+        """Whether a step is what gdb wants: it steps RISC-V by a breakpoint where it thinks that the next instruction
+        is, and does not know where exceptions and returns from traps go.
         """
         pc = self.machine.status.pc
         if self.breakpoints.isdisjoint((pc + 2, pc + 4)):

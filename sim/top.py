@@ -75,7 +75,8 @@ class SimTop(wiring.Component):
     Members
     -------
     Named PORT_CHANNEL_FIELD for AXI4 (`dram_ar_addr`), PORT_valid, PORT_ready, PORT_payload for plain streams,
-    `csr_NAME` for each CSR, and like the SoC's port otherwise. `dram_aw_by_device`: a device does this write, not the core; only with `dma`.
+    `csr_NAME` for each CSR, and like the SoC's port otherwise. `dram_aw_by_device`: a device does this write, not the
+    core; only with `dma`.
     `features` says which optional ones there are.
     """
 

@@ -55,6 +55,15 @@ def test_stop_address_holds_before_the_instruction_and_resumes(stub_machine: Mak
         assert machine.status.instructions == 3 * turn - 2
 
 
+def test_steps_stop_at_each_instruction(stub_machine: MakeMachine) -> None:
+    machine = stub_machine(program(*text("ab"), (Op.JUMP, BASE)))
+    seen = []
+    for _ in range(5):
+        assert machine.run(step=True, cycles=1000).reason is Reason.STEP
+        seen.append((machine.status.pc - BASE, machine.status.instructions))
+    assert seen == [(0, 0), (8, 1), (16, 2), (0, 3), (8, 4)]
+
+
 def test_condition_is_asked(stub_machine: MakeMachine) -> None:
     machine = stub_machine(program((Op.JUMP, BASE)))
     outcome = machine.run(condition=lambda machine: machine.cycle > 50_000)
