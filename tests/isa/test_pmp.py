@@ -142,3 +142,34 @@ def test_registers(everywhere) -> None:
     checks.check_equal("pmpcfg2", T4, 0x1F << 56)
     checks.expect_trap("pmpcfg1 is RV32's", [e.csr("csrrs", T4, 0x3A1, 0)], 2)
     everywhere(checks)
+
+
+@pytest.mark.parametrize("mode", [0, 1, 3])
+def test_entries_split_a_fetched_block(mode: int, everywhere) -> None:
+    """The halves of an aligned doubleword have entries of their own: each instruction is fetched by its own right.
+
+    The jump between the halves is for QEMU, which asks PMP once for a run of instructions.
+    """
+    checks = start()
+    lock = LOCK if mode == 3 else 0
+    lower, upper = (X, 0), (0, X)
+    for number, (first, second) in enumerate([(X, X), lower, upper]):
+        where = PAGE + 16 * number
+        checks.emit(e.li(10, where), e.li(11, e.jal(0, 4).value), e.store("sw", 11, 10, 0), e.FENCE_I)
+        # locked entries stay: each case has its own
+        base = 2 * number
+        for half, flags in enumerate((first, second)):
+            checks.emit(checks.csr_write(at.PMPADDR0 + base + half, (where >> 2) + half))
+            config = (lock | NA4 | flags) << 8 * (base + half)
+            checks.emit(e.li(T0, config), e.csr("csrrs", 0, at.PMPCFG0, T0), e.sfence_vma(0, 0))
+        ecall = 8 + mode if mode < 3 else 11
+        name = f"halves {first}, {second}"
+        enters = access(checks, "fetch", mode, where)
+        if not first:
+            checks.expect_trap(f"{name}: lower", enters, 1, tval=where, epc=where)
+            enters = access(checks, "fetch", mode, where + 4)
+        if second:
+            checks.expect_trap(f"{name}: to the end", enters, ecall, epc=where + 4)
+        else:
+            checks.expect_trap(f"{name}: upper", enters, 1, tval=where + 4, epc=where + 4)
+    everywhere(checks)
