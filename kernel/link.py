@@ -57,6 +57,7 @@ SECTIONS {{
     .text : AT(ADDR(.text) - image_offset) {{
         KEEP(*(.text.start))
         KEEP(*(.text.entry))
+        *(.text.hot.*)
         *(.text .text.*)
         . = ALIGN({linker.page});
         text_end = .;

@@ -61,12 +61,6 @@ def object_of(header: Ptr[Header]) -> usize:
 
 @fn
 def table_slot(table: Ptr[Table], index: u64) -> Ptr[Slot]:
-    """Slot `index`, below table.count; the slots follow the table in memory."""
-    return slot_at(address_of(table) + size_of(Table) + exact(index, usize) * size_of(Slot))
-
-
-@fn
-def table_slot_fast(table: Ptr[Table], handle: u64) -> Ptr[Slot]:
-    """The slot that a handle's index names, which is below table.count: 64 bytes a slot, no sum can overflow."""
-    offset = (w64(handle) & 0xFFFF_FFFF) << 6
+    """Slot `index`, below table.count; the slots follow the table in memory: 64 bytes each, no sum can overflow."""
+    offset = w64(index) << 6
     return slot_at(usize(u64(w64(u64(address_of(table))) + size_of(Table) + offset)))

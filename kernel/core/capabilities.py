@@ -68,6 +68,12 @@ def badged(kind: Kind) -> bool:
 def move(source: Ptr[Slot], slot: Ptr[Slot]) -> None:
     """Moves a capability to an empty slot: what was derived from it stays so; mapped pages are unmapped."""
     mappings.forget(source)
+    relocate(source, slot)
+
+
+@fn
+def relocate(source: Ptr[Slot], slot: Ptr[Slot]) -> None:
+    """Moves a capability that is not mapped."""
     slot.generation += 1
     slot.kind = source.kind
     slot.object = source.object

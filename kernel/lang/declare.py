@@ -36,6 +36,8 @@ class Function:
         Called from outside (boot code, vectors): a root for the stack computation.
     stack : int or None
         Bytes of stack an entry may use; the build refuses more.
+    inline : bool
+        Its code stands where it is called, however large it is: for the few paths where each cycle counts.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Function:
         section: str | None = None,
         entry: bool = False,
         stack: int | None = None,
+        inline: bool = False,
     ):
         if symbol is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", symbol):
             raise ValueError(f"symbol must be a C identifier, not {symbol!r}")
@@ -61,6 +64,7 @@ class Function:
         self.section = section
         self.entry = entry or stack is not None
         self.stack = stack
+        self.inline = inline
         self.__doc__ = python.__doc__
         self.__name__ = self.name
         self.__wrapped__ = python
@@ -102,7 +106,12 @@ class Function:
 def fn(python: Callable[..., Any], /) -> Function: ...
 @overload
 def fn(
-    *, symbol: str | None = None, section: str | None = None, entry: bool = False, stack: int | None = None
+    *,
+    symbol: str | None = None,
+    section: str | None = None,
+    entry: bool = False,
+    stack: int | None = None,
+    inline: bool = False,
 ) -> Callable[[Callable[..., Any]], Function]: ...
 def fn(python: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Makes a Python function a kernel function; see Function for the options."""

@@ -126,6 +126,9 @@ class Emitter:
             static = function in called and function not in roots and not function.symbol and not function.entry
             linkage = "static " if static else ""
             attributes = f'__attribute__((section("{function.section}"))) ' if function.section else ""
+            if static and function.inline:
+                attributes += "__attribute__((always_inline)) "
+                linkage = "static inline "
             prototypes.append(f"{attributes}{linkage}{self.prototype(function)};")
             place = f'#line {function.line} "{short_file(function.file)}"\n'
             definitions.append(f"{place}{linkage}{self.prototype(function)} {{\n{Statements(self, body).emit()}}}\n")

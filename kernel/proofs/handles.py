@@ -6,7 +6,7 @@ from typing import Any
 import z3
 
 from kernel.abi import Error, Kind
-from kernel.core import fastpath, ipc, lookup, machine
+from kernel.core import fastpath, ipc, lookup, machine, scheduler
 from kernel.core.objects import Slot, Table, Thread
 from kernel.lang import Ptr, u8, u64
 from kernel.lang.symbolic import Path, Pointer
@@ -87,13 +87,12 @@ def no_bad_handle_passes(path: Path) -> None:
     ])  # fmt: skip
 
 
-FAST_CHECKS = [
-    Removed(fastpath.endpoint_slot, "thread.table.kind != Kind.TABLE"),
-    Removed(fastpath.endpoint_slot, "handle & 0xFFFF_FFFF >= u64(table.count)"),
-    Removed(fastpath.endpoint_slot, "u64(slot.generation) != handle >> 32"),
-    Removed(fastpath.endpoint_slot, "slot.kind != Kind.ENDPOINT"),
-    Removed(fastpath.endpoint_slot, "slot.rights & right == 0"),
-    Removed(fastpath.endpoint_slot, "slot.expiry != 0"),
+NAMED_CHECKS = [
+    Removed(fastpath.named, "thread.table.kind != Kind.TABLE"),
+    Removed(fastpath.named, "index >= u64(table.count)"),
+    Removed(fastpath.named, "u64(slot.generation) != handle >> 32"),
+    Removed(fastpath.named, "slot.rights & right == 0"),
+    Removed(fastpath.named, "slot.expiry != 0"),
 ]
 
 
@@ -121,10 +120,11 @@ def fast(path: Path) -> tuple[Pointer, Naming, Any]:
     "a bad handle never passes the fast path of call, nor does a receiver whose own is bad",
     fastpath.call,
     depends=[
-        *FAST_CHECKS,
-        Removed(fastpath.call, "its.generation != receiver.waiting_generation"),
-        Removed(fastpath.call, "its.kind != Kind.ENDPOINT"),
-        Removed(fastpath.call, "its.expiry != 0"),
+        *NAMED_CHECKS,
+        Removed(fastpath.call, "slot.kind != Kind.ENDPOINT"),
+        Removed(fastpath.receiver_at, "its.generation != receiver.waiting_generation"),
+        Removed(fastpath.receiver_at, "its.kind != Kind.ENDPOINT"),
+        Removed(fastpath.receiver_at, "its.expiry != 0"),
     ],
     reaches=["passed", "refused"],
 )
@@ -155,7 +155,7 @@ def no_bad_handle_passes_fast_call(path: Path) -> None:
 @proof(
     "a bad handle never passes the fast path of reply-and-receive",
     fastpath.reply_receive,
-    depends=FAST_CHECKS,
+    depends=[*NAMED_CHECKS, Removed(fastpath.reply_receive, "slot.kind != Kind.ENDPOINT")],
     reaches=["passed", "refused"],
 )
 def no_bad_handle_passes_fast_reply(path: Path) -> None:
@@ -206,4 +206,44 @@ def no_bad_waiter_is_served(path: Path) -> None:
          slots.get(waiting, "generation") == slots.memory.load(field(thread, "waiting_generation"))),
         ("the slot is not empty", slots.get(waiting, "kind") != int(Kind.EMPTY)),
         ("its time is not over", z3.Or(expiry == 0, z3.ULT(path.now, expiry) if path.now is not None else False)),
+    ])  # fmt: skip
+
+
+@proof(
+    "a bad handle never passes the fast path of notify, nor does a waiter whose own is bad",
+    fastpath.notify,
+    depends=[
+        *NAMED_CHECKS,
+        Removed(fastpath.notify, "slot.kind != Kind.NOTIFICATION"),
+        Removed(fastpath.notify, "its.generation != waiter.waiting_generation"),
+        Removed(fastpath.notify, "its.kind != Kind.NOTIFICATION"),
+        Removed(fastpath.notify, "its.expiry != 0"),
+    ],
+    reaches=["passed", "refused"],
+)
+def no_bad_handle_passes_fast_notify(path: Path) -> None:
+    """Who notifies has WRITE on the notification, and the waiter waits by a capability that it still has."""
+    thread, naming, handle = fast(path)
+    path.contracts[scheduler.program_timer] = lambda path: None  # it only tells the timer
+    before = naming.slots.memory
+    waiter = path.call(fastpath.notify, thread)
+    if not path.decide(waiter.address != 0):
+        path.reach("refused")
+        path.prove(before.same_as(path.memory), "a refusal changes nothing")
+        return
+    path.reach("passed")
+    slots = naming.slots
+    slot = naming.table + TABLE.size + (handle & 0xFFFF_FFFF) * SLOT_BYTES
+    waiting = before.load(field(waiter, "waiting_slot")).address
+    path.prove_each([
+        *naming.clauses(handle, slot),
+        ("it is to a notification", slots.get(slot, "kind") == int(Kind.NOTIFICATION)),
+        ("it has the right", slots.get(slot, "rights") & 2 == 2),
+        ("its time is not over, at any time", slots.get(slot, "expiry") == 0),
+        ("the waiter waits by a capability", waiting != 0),
+        ("which is in the life it was in when it began to wait",
+         slots.get(waiting, "generation") == before.load(field(waiter, "waiting_generation"))),
+        ("to a notification", slots.get(waiting, "kind") == int(Kind.NOTIFICATION)),
+        ("without an end", slots.get(waiting, "expiry") == 0),
+        ("no slot has changed", slots.same_as(path.memory)),
     ])  # fmt: skip

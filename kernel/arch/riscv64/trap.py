@@ -18,7 +18,7 @@ from kernel.abi import SystemCall
 from kernel.arch.riscv64 import cpu, interrupts, microkernel, probe
 from kernel.arch.riscv64.trap_frame import REGISTERS, TrapFrame
 from kernel.boot_info import BootInfo
-from kernel.core import fastpath, start, system_calls
+from kernel.core import fastpath, fastpath_channels, start, system_calls
 from kernel.core.access import thread_at
 from kernel.core.objects import Thread
 from kernel.core.state import kernel
@@ -92,13 +92,32 @@ trap_vector:
 4:  li t0, {int(SystemCall.CALL)}
     beq a7, t0, 1f
     li t0, {int(SystemCall.REPLY_RECEIVE)}
-    bne a7, t0, 2f
+    bne a7, t0, 6f
     call fast_reply_receive
     bnez a0, fast_resume
     mv a0, s1
     j 2f
-1:  call fast_call
+1:  bnez t2, 7f                 # with a capability
+    call fast_call
     bnez a0, fast_resume
+    mv a0, s1
+    j 2f
+7:  call fast_call_granting
+    bnez a0, fast_resume
+    mv a0, s1
+    j 2f
+6:  li t0, {int(SystemCall.NOTIFY)}
+    beq a7, t0, 8f
+    li t0, {int(SystemCall.CHANNEL_SEND)}
+    beq a7, t0, 9f
+    li t0, {int(SystemCall.CHANNEL_RECEIVE)}
+    bne a7, t0, 2f
+    call fast_channel_receive
+    j 10f
+9:  call fast_channel_send
+    j 10f
+8:  call fast_notify
+10: bnez a0, 5f
     mv a0, s1
 2:  call trap_call_from_user
 5:  # sstatus is what it was: user code cannot change it, and the kernel had no trap of its own.
@@ -318,4 +337,15 @@ def put_cause(cause: u64) -> None:
     put("\n")
 
 
-ROOTS = [fastpath.call, fastpath.reply_receive, trap_call_from_user, trap_from_user, trap_from_kernel, trap_overflow]
+ROOTS = [
+    fastpath.call,
+    fastpath.call_granting,
+    fastpath.reply_receive,
+    fastpath.notify,
+    fastpath_channels.send,
+    fastpath_channels.receive,
+    trap_call_from_user,
+    trap_from_user,
+    trap_from_kernel,
+    trap_overflow,
+]

@@ -4,42 +4,54 @@ outcome; queues, timers and reply rights stay what they must be.
 
 import ctypes
 import os
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from kernel.abi import Error, Kind, SystemCall, ThreadState
-from kernel.core import fastpath, machine, system_calls
-from kernel.core.objects import Frame
+from kernel.core import fastpath, fastpath_channels, machine, system_calls
+from kernel.core.objects import Frame, Table
 from kernel.core.state import State
-from tests.kernel.core.machine import NEVER, STATE, THREAD, Actor, KernelUnderTest, _word
+from tests.kernel.core.machine import NEVER, SLOT, SLOT_BYTES, STATE, THREAD, Actor, KernelUnderTest, _word
 
 EXAMPLES = int(os.environ.get("KERNEL_CORE_EXAMPLES", "40"))
 THREADS = 5
 LEVELS = [(0, 0), (0, 0), (1, 3), (1, 3), (2, 5)]
 ENDS = (1, 2)  # slots of the two endpoints
-BELL = 3
+BELL, FRAME, CHANNEL = 3, 9, 10
+ARRIVALS = range(16, 20)  # slots that take what is received
+FAST = {
+    SystemCall.CALL: fastpath.call,
+    SystemCall.REPLY_RECEIVE: fastpath.reply_receive,
+    SystemCall.NOTIFY: fastpath.notify,
+    SystemCall.CHANNEL_SEND: fastpath_channels.send,
+    SystemCall.CHANNEL_RECEIVE: fastpath_channels.receive,
+}
 TAKES = (SystemCall.RECEIVE, SystemCall.REPLY_RECEIVE, SystemCall.CALL)
-OUTCOMES = (Error.NONE, Error.TIMED_OUT, Error.PEER_GONE, Error.REVOKED, Error.INVALID_HANDLE)
+OUTCOMES = (Error.NONE, Error.TIMED_OUT, Error.PEER_GONE, Error.REVOKED, Error.INVALID_HANDLE, Error.FULL)
 OTHERS = 4  # slots 4.. hold the threads
 
 
 class Messages(RuleBasedStateMachine):
-    """Five threads of three classes, two endpoints, a notification; each thread may stop and start the others."""
+    """Five threads of three classes, two endpoints, a notification, a channel, a page each; each may stop and
+    start the others."""
 
     @initialize()
     def start(self):
         kernel = self.kernel = KernelUnderTest(19)
         self.threads: list[Actor] = [kernel.actor(f"t{i}", 5, LEVELS[i]) for i in range(THREADS)]
         endpoints = [kernel.make(Kind.ENDPOINT) for _ in ENDS]
-        bell = kernel.make(Kind.NOTIFICATION)
+        bell, channel = kernel.make(Kind.NOTIFICATION), kernel.make(Kind.CHANNEL)
         self.handles: dict[tuple[int, int], int] = {}
         for i, thread in enumerate(self.threads):
             table = thread.handles[Kind.TABLE]
             for slot, endpoint in zip(ENDS, endpoints, strict=True):
                 self.handles[i, slot] = kernel.give(endpoint, table, slot, badge=100 + i)
             self.handles[i, BELL] = kernel.give(bell, table, BELL)
+            self.handles[i, CHANNEL] = kernel.give(channel, table, CHANNEL)
+            self.handles[i, FRAME] = kernel.give(kernel.make(Kind.FRAME, 12), table, FRAME)
             for j, other in enumerate(self.threads):
                 self.handles[i, OTHERS + j] = kernel.give(other.handles[Kind.THREAD], table, OTHERS + j)
         self.by_address = {t.address: i for i, t in enumerate(self.threads)}
@@ -59,7 +71,7 @@ class Messages(RuleBasedStateMachine):
         address = self.kernel.current()
         return self.by_address[address] if address else None
 
-    def act(self, call: SystemCall, slot: int, words=(), timeout=NEVER) -> None:
+    def act(self, call: SystemCall, slot: int, words=(), timeout=NEVER, capability=0, option=0) -> None:
         """The current thread makes a system call, as a trap would bring it."""
         who = self.current()
         if who is None:
@@ -74,10 +86,10 @@ class Messages(RuleBasedStateMachine):
             reply = call in (SystemCall.REPLY, SystemCall.REPLY_RECEIVE)
             self.offered[serial] = (who, list(words), 0 if reply else 100 + who)
         handle = self.handles.get((who, slot), 0)
-        thread.registers(int(call), handle, tuple(words), 0, 0, timeout)
+        thread.registers(int(call), handle, tuple(words), capability, option, timeout)
         self.pending[who] = (call, serial)
         place = thread.view.frame.rest[0]
-        if call in (SystemCall.CALL, SystemCall.REPLY_RECEIVE) and self.fast_path_does_the_same(call, thread):
+        if call in FAST and self.fast_path_does_the_same(call, thread):
             self.observe()
             return
         for _ in range(50):
@@ -98,20 +110,22 @@ class Messages(RuleBasedStateMachine):
         if machine.host_time.value >= _word(self.kernel.state_address + STATE["slice_end"]):
             return False  # the two differ in when the next quantum begins
         before = [ctypes.string_at(*place) for place in self.memory()]
-        fast = fastpath.call if call == SystemCall.CALL else fastpath.reply_receive
+        fast = FAST[call]
+        if call == SystemCall.CALL and thread.view.frame.capability:
+            fast = fastpath.call_granting
         follower = fast(thread.view)
         if follower is None:
             assert before == [ctypes.string_at(*place) for place in self.memory()], "a guard changed something"
             return False
-        # What trap return does.
-        words = THREAD["frame"] + Frame.fields["words"].offset  # type: ignore[attr-defined]
-        ctypes.memmove(follower.address + words, thread.address + words, 64)
+        if call in (SystemCall.CALL, SystemCall.REPLY_RECEIVE):  # What trap return does.
+            words = THREAD["frame"] + Frame.fields["words"].offset  # type: ignore[attr-defined]
+            ctypes.memmove(follower.address + words, thread.address + words, 64)
         result = self.snapshot()
         for (address, size), data in zip(self.memory(), before, strict=True):
             ctypes.memmove(address, data, size)
         system_calls.system_call(thread.view)
         assert self.snapshot() == result, "the fast path does something else"
-        Messages.fast_taken += 1
+        Messages.fast_taken[fast] = Messages.fast_taken.get(fast, 0) + 1
         return True
 
     def snapshot(self) -> list[bytes]:
@@ -122,7 +136,7 @@ class Messages(RuleBasedStateMachine):
         ctypes.memset(current + THREAD["quantum"], 0, 8)
         return [ctypes.string_at(*place) for place in self.memory()]
 
-    fast_taken = 0
+    fast_taken: dict[Any, int] = {}
 
     def idle(self) -> None:
         """Nobody can run: time passes until a limit is over."""
@@ -156,6 +170,55 @@ class Messages(RuleBasedStateMachine):
         for _ in range(rounds):
             self.act(SystemCall.CALL, end)
             self.act(SystemCall.REPLY_RECEIVE, end)
+
+    def handle_at(self, who: int, slot: int) -> int:
+        """The handle of whatever is in a slot of a thread's table now."""
+        table = self.kernel.slot(self.threads[who].handles[Kind.TABLE])["object"]
+        at = table + Table.size + slot * SLOT_BYTES  # type: ignore[attr-defined]
+        return _word(at + SLOT["generation"], 4) << 32 | slot
+
+    @rule(end=st.sampled_from(ENDS), what=st.sampled_from([ENDS[0], BELL, FRAME, CHANNEL]), rights=st.integers(0, 31),
+          accept=st.sampled_from(ARRIVALS), others=st.integers(0, 2))  # fmt: skip
+    def serve_with_a_capability(self, end, what, rights, accept, others):
+        """Somebody receives who takes capabilities; whoever runs next calls with one."""
+        self.act(SystemCall.RECEIVE, end, option=(accept + 1) << 32)
+        who = self.current()
+        if who is not None:
+            self.act(SystemCall.CALL, end, capability=self.handles[who, what], option=rights)
+        for _ in range(others):
+            self.act(SystemCall.REPLY_RECEIVE, end, option=(accept + 1) << 32)
+
+    @rule(slot=st.sampled_from(ARRIVALS))
+    def drop(self, slot):
+        """Whoever runs deletes what it received."""
+        who = self.current()
+        if who is not None:
+            self.handles[who, slot] = self.handle_at(who, slot)
+            self.act(SystemCall.DELETE, slot)
+
+    @rule(word=st.integers(0, 2**64 - 1), rights=st.integers(0, 31), what=st.sampled_from([FRAME, FRAME, BELL]))
+    def share(self, word, rights, what):
+        who = self.current()
+        if who is not None:
+            handle = self.handles[who, what]
+            self.act(SystemCall.CHANNEL_SEND, CHANNEL, (word,), capability=handle, option=rights)
+
+    @rule(word=st.integers(0, 255), rights=st.integers(0, 31), slot=st.sampled_from(ARRIVALS))
+    def share_and_take(self, word, rights, slot):
+        self.share(word, rights, FRAME)
+        self.drop(slot)
+        self.take(slot)
+
+    @rule(bits=st.integers(1, 255), rounds=st.integers(1, 3))
+    def ring(self, bits, rounds):
+        """Whoever runs waits for the bell; who is left, and so less urgent, rings it."""
+        for _ in range(rounds):
+            self.act(SystemCall.WAIT, BELL)
+            self.act(SystemCall.NOTIFY, BELL, (bits,))
+
+    @rule(slot=st.sampled_from(ARRIVALS))
+    def take(self, slot):
+        self.act(SystemCall.CHANNEL_RECEIVE, CHANNEL, (slot,))
 
     @rule(bits=st.integers(1, 255))
     def notify(self, bits):
@@ -268,6 +331,8 @@ class TestMessages(Messages.TestCase):
 
     def runTest(self):
         """The programs, which must have compared the fast path with the complete one."""
-        taken = Messages.fast_taken
+        Messages.fast_taken.clear()
         super().runTest()
-        assert Messages.fast_taken - taken > 20
+        for fast, count in Messages.fast_taken.items():
+            print(fast.qualname, count)
+        assert len(Messages.fast_taken) == len(FAST) + 1 and min(Messages.fast_taken.values()) > 2
