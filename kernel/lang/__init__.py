@@ -1,5 +1,7 @@
 """Kernel Python: a small, statically typed subset of Python, compiled ahead of time. See docs/kernel-python.md."""
 
+from typing import Never
+
 from kernel.lang import registers  # Teaches annotations about register files.
 from kernel.lang.declare import (
     address_of,
@@ -85,6 +87,7 @@ __all__ = [
     "i64",
     "i8",
     "KernelPanic",
+    "Never",
     "offset_of",
     "panic",
     "PanicSite",

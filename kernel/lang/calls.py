@@ -314,7 +314,10 @@ def _extreme(front: Expressions, node: ast.Call) -> Value:
     target = front.expression(node.func, None)
     assert isinstance(target, Static)
     if isinstance(left, Static) and isinstance(right, Static):
-        return Static(target.value(left.value, right.value), front.span(node))
+        try:
+            return Static(target.value(left.value, right.value), front.span(node))
+        except TypeError as error:
+            raise front.refuse("K203", node, str(error)) from None
     kind = left.type if isinstance(left, tree.Expression) else right.type  # type: ignore[union-attr]
     if not isinstance(kind, IntType):
         raise front.refuse("K203", node, f"{target.value.__name__} of {kind.name}")

@@ -134,8 +134,9 @@ class Constants:
         elif isinstance(found.value, str) and not isinstance(found.value, enum.Enum):
             kind = types.STR
         if kind is None:
-            if isinstance(found.value, int) and not isinstance(found.value, enum.Enum):
-                raise self.refuse("K112", node, f"{found.value} is a constant")
+            if found.value is None or (isinstance(found.value, int) and not isinstance(found.value, enum.Enum)):
+                fix = "annotate it: `name: Ptr[T] | None = None`" if found.value is None else ""
+                raise self.refuse("K112", node, f"{found.value} is a constant", fix)
             raise self.refuse("K115", node, describe(found.value))
         return self.constant_of(found, kind, node)
 

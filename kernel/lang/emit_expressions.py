@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from kernel.lang import tree, types
 from kernel.lang.emit_types import c_string, member, number
+from kernel.lang.expressions import is_place
 from kernel.lang.types import BOOL, ArrayType, EnumType, IntType, PtrType, RegistersType, SpanType
 
 if TYPE_CHECKING:
@@ -125,6 +126,13 @@ class EmitExpressions:
             return f"(*{pointer})"
         assert isinstance(base.type, ArrayType)
         length = base.type.count
+        if not is_place(base):  # A part of what a call gave: C takes no address of it.
+            array, position = self.temporary(), self.temporary()
+            check = f"kp_index({position}, {number(length)}, {self._index_site(node)})"
+            return (
+                f"({{ {self.types.name(base.type)} {array} = {self.bare(base)}; "
+                f"u64 {position} = {self.bare(index)}; {array}.e[{check}]; }})"
+            )
         if isinstance(index, tree.Const):
             return f"{self.expression(base)}.e[{index.value}]"
         check = "{}"

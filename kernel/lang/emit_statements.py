@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.lang import tree
 from kernel.lang.emit_expressions import EmitExpressions
-from kernel.lang.emit_types import RESERVED, number
+from kernel.lang.emit_types import local_name, number
 from kernel.lang.errors import Span
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ class Statements(EmitExpressions):
         self.lines: list[str] = []
         self.indent = 1
         self.last_line: tuple[str, int] | None = None
-        taken = set(RESERVED) | self.globals()
+        taken = self.globals()
         for variable in [*body.parameters, *body.locals] if body else []:
-            name = variable.name
+            name = local_name(variable.name)
             while name in taken:
                 name += "_"
             taken.add(name)
@@ -207,6 +207,7 @@ class Statements(EmitExpressions):
         site = self.emitter.site(node.span, f"more than {node.bound} rounds of `while`", 0)
         self.add(f"{{ u64 {turn} = 0; while ({self.bare(node.condition)}) {{")
         self.add(f"    if (KP_UNLIKELY({turn}++ == {number(node.bound)})) kernel_panic({site}, 0, 0);")
+        self.add("    KP_ROUND;")
         self.nested(node.body)
         self.add("} }")
 

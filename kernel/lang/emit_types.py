@@ -25,11 +25,30 @@ RESERVED = frozenset(
     "false asm typeof main u8 u16 u32 u64 usize i8 i16 i32 i64 w8 w16 w32 w64 Str PanicSite NULL unix linux "
     "kernel_panic memcpy memset memmove memcmp".split()
 )
+# Macros of the headers that runtime.h includes, and its own.
+_MACRO = re.compile(r"(KP|KERNEL|SIZE|PTRDIFF|WCHAR|WINT|SIG_ATOMIC|U?INT\w*)_\w+|NDEBUG|offsetof|setjmp")
+# Functions of runtime.h, and those that the emitter makes (see `Emitter.helper`).
+_HELPER = re.compile(r"kp_\w*|(add|sub|mul|div|mod|shl|shr|min|max)_([uiw]\d+|usize)|exact_\w+_from_\w+")
 
 
 def identifier(text: str) -> str:
     """A C identifier that reads like `text`."""
     return re.sub(r"\W+", "_", text).strip("_") or "_"
+
+
+def local_name(name: str) -> str:
+    """A local's C name. It hides nothing that its function may need: types begin with a capital (see `type_name`),
+    functions and variables of modules have `__` in them, words of C are RESERVED."""
+    plain = name.islower() and name[0] != "_" and "__" not in name
+    if plain and name not in RESERVED and not _HELPER.fullmatch(name) and not _MACRO.fullmatch(name):
+        return name
+    return "local_" + re.sub("__+", "_", name)
+
+
+def type_name(name: str) -> str:
+    """The C name of a type that the source names."""
+    name = identifier(name)
+    return name if name[0].isupper() and not _MACRO.fullmatch(name) else f"T_{name}"
 
 
 class TypeNames:
@@ -80,7 +99,7 @@ class TypeNames:
             if kind.name == "PanicSite" and kind.module == "kernel.lang.panics":
                 self._names[kind] = "PanicSite"
                 return
-            self._names[kind] = name = self.unique(identifier(kind.name))
+            self._names[kind] = name = self.unique(type_name(kind.name))
             self._forward.append(f"typedef struct {name} {name};")
             self._queue.append(kind)
         elif isinstance(kind, ArrayType):
@@ -95,10 +114,10 @@ class TypeNames:
             self._forward.append(f"typedef struct {{ {pointer}data; u64 length; }} {name};")
             self._queue.append(kind)  # type: ignore[arg-type]
         elif isinstance(kind, (EnumType, HandleType, BitsType)):
-            name = self._names[kind] = self.unique(identifier(kind.name))
+            name = self._names[kind] = self.unique(type_name(kind.name))
             self._forward.append(f"typedef {kind.base.name} {name};")
         elif isinstance(kind, FnPtrType):
-            name = self._names[kind] = self.unique(identifier(kind.name))
+            name = self._names[kind] = self.unique(type_name(kind.name))
             self._forward.append(f"typedef u64 {name};")
         else:
             raise AssertionError(f"no C type for {kind.name}")
@@ -136,8 +155,9 @@ class TypeNames:
 
 
 def member(name: str) -> str:
-    """A struct member's C name."""
-    return name + "_" if name in RESERVED else name
+    """A struct member's C name; no two fields get the same."""
+    taken = name in RESERVED or name.startswith(("_", "field_")) or _MACRO.fullmatch(name)
+    return f"field_{name}" if taken else name
 
 
 def number(value: int, kind: Type | None = None) -> str:

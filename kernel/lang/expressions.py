@@ -41,7 +41,11 @@ BINARY = {
     ast.LShift: "<<",
     ast.RShift: ">>",
 }
-NO_OPERATOR = {ast.Div: "/", ast.Pow: "**", ast.MatMult: "@"}
+NO_OPERATOR = {
+    ast.Div: ("/", "// rounds down"),
+    ast.Pow: ("**", "multiply, or shift for a power of two"),
+    ast.MatMult: ("@", "call a function"),
+}
 HEAP = {
     ast.Dict: "dict",
     ast.Set: "set",
@@ -186,6 +190,9 @@ class Expressions(Constants):
                 return RegisterRef(base, target.registers[node.attr], [], self.span(node))
             if node.attr == "value" and not isinstance(target, StructType):
                 return tree.Deref(self.span(node), target, base)
+            if isinstance(target, BitsType) and node.attr in target.fields:
+                fix = f"write {ast.unparse(node.value)}.value.{node.attr}"
+                raise self.refuse("K207", node, f"{kind.name} has no fields of its own", fix)
             base, kind = tree.Deref(self.span(node.value), target, base), target
         if isinstance(kind, StructType):
             if node.attr not in self.struct_fields(kind, node):
@@ -278,12 +285,19 @@ class Expressions(Constants):
         return tree.MakeSpan(base.span, make[base.type.element], pointer, None, None)
 
     def _static_subscript(self, base: Static, node: ast.Subscript) -> Value:
-        index = self.expression(node.slice, None) if not isinstance(node.slice, (ast.Slice, ast.Tuple)) else None
-        if isinstance(base.value, str) and isinstance(index, tree.Expression):
+        if isinstance(base.value, str) and not isinstance(base.value, enum.Enum):
             text = tree.Text(base.span, types.STR, base.value.encode())
-            return tree.Element(self.span(node), types.u8, text, self.index(node.slice, None))
+            if isinstance(node.slice, ast.Slice):
+                return self._slice(node, text)
+            index = self.index(node.slice, len(text.data))
+            if isinstance(index, tree.Const):
+                return tree.Const(self.span(node), types.u8, text.data[index.value])
+            return tree.Element(self.span(node), types.u8, text, index)
+        index = self.expression(node.slice, None) if not isinstance(node.slice, (ast.Slice, ast.Tuple)) else None
         if isinstance(node.slice, ast.Tuple):
-            index = Static(tuple(getattr(self.expression(n, None), "value", None) for n in node.slice.elts), base.span)
+            parts = [self.expression(n, None) for n in node.slice.elts]
+            if all(isinstance(part, Static) for part in parts):
+                index = Static(tuple(part.value for part in parts), base.span)  # type: ignore[union-attr]
         if not isinstance(index, Static):
             raise self.refuse(
                 "K115", node, f"{describe(base.value)} indexed at run time", "make it constant(Array[T, N], [...])"
@@ -333,8 +347,8 @@ class Expressions(Constants):
         """`left op right`; folded when both are Static."""
         symbol = BINARY.get(type(op))
         if symbol is None:
-            fix = "// rounds down" if isinstance(op, ast.Div) else ""
-            raise self.refuse("K203", node, NO_OPERATOR[type(op)], fix)
+            symbol, fix = NO_OPERATOR[type(op)]
+            raise self.refuse("K203", node, symbol, fix)
         span = self.span(node)
         if isinstance(left, Static) and isinstance(right, Static):
             return self._fold(node, symbol, left, right)
@@ -372,6 +386,8 @@ class Expressions(Constants):
             first, second = node.left, node.comparators[0]
         elif isinstance(node, ast.AugAssign):
             first, second = node.target, node.value
+        elif isinstance(node, ast.Call):
+            first, second = node.args
         return self.coerce(left, kind, first), self.coerce(right, kind, second)
 
     def _operand_fix(self, node: ast.AST, left: tree.Expression, right: tree.Expression) -> str:
@@ -390,7 +406,9 @@ class Expressions(Constants):
         if not isinstance(kind, IntType):
             raise self.refuse("K203", node, f"{symbol} of {kind.name}")
         if isinstance(right, Static):
-            if not isinstance(right.value, int) or not 0 <= right.value < kind.width:
+            if not isinstance(right.value, int) or isinstance(right.value, (bool, enum.Enum)):
+                raise self.refuse("K203", node, f"shift by {describe(right.value)}", "shift by an unsigned integer")
+            if not 0 <= right.value < kind.width:
                 raise self.refuse("K216", node, f"{right.value} for {kind.name}")
             count: tree.Expression = tree.Const(right.span, types.u8, right.value)
         else:
@@ -449,6 +467,8 @@ class Expressions(Constants):
         kind = want
         for side in (right, left):
             kind = side.type if isinstance(side, tree.Expression) else kind
+        if isinstance(kind, PtrType) and any(_may_be_none(side) for side in (left, right)):
+            kind = kind.optional()
         if kind is None:
             kind = self._typed_static(left, node.body).type  # type: ignore[arg-type]
         if kind.aggregate:
@@ -468,8 +488,9 @@ class Expressions(Constants):
             return self._is_none(node, left, right, isinstance(op, ast.IsNot))
         symbol = COMPARE[type(op)]
         if isinstance(left, Static) and isinstance(right, Static):
-            if type(left.value) is not type(right.value) and symbol in ("==", "!="):
-                return Static(symbol == "!=", self.span(node))
+            if type(left.value) is not type(right.value):
+                detail = f"{describe(left.value)} and {describe(right.value)}"
+                raise self.refuse("K201", node, detail, "compare values of one type")
             try:
                 return Static(bool(FOLD[symbol](left.value, right.value)), self.span(node))
             except TypeError as error:
@@ -516,6 +537,12 @@ class Expressions(Constants):
         """Refuses constants and read-only views."""
         if _read_only(place):
             raise self.refuse("K219", node, ast.unparse(node))
+
+
+def _may_be_none(value: Value) -> bool:
+    if isinstance(value, Static):
+        return value.value is None
+    return isinstance(value.type, PtrType) and value.type.nullable
 
 
 def is_place(value: tree.Expression) -> bool:

@@ -121,19 +121,19 @@ class Frontend(Expressions):
         return result
 
     def nested_blocks(self, node: ast.stmt) -> list[tree.Statement]:
-        """The blocks inside a refused statement, unless they were compiled: their errors count too."""
+        """The blocks inside a refused statement, a Hole each, unless they were compiled: their errors count too."""
         if id(node) in self.entered:
             return []
         blocks = [getattr(node, name, []) for name in ("body", "orelse")]
         blocks += [case.body for case in getattr(node, "cases", [])]
-        return [statement for block in blocks for statement in self.block(block)]
+        return [tree.Hole(self.span(node), self.block(block)) for block in blocks]
 
     def _poison(self, node: ast.stmt) -> None:
         """Marks locals that a refused statement would have set."""
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id not in self.locals:
-                self.poisoned.add(target.id)
+        for part in (part for target in targets if target is not None for part in ast.walk(target)):
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store) and part.id not in self.locals:
+                self.poisoned.add(part.id)
 
     def statement(self, node: ast.stmt) -> tree.Statement | list[tree.Statement]:
         """One statement."""
@@ -472,9 +472,10 @@ class Frontend(Expressions):
                 if len(node.args) != 2 or node.keywords:
                     raise self.refuse("K208", node, "for bounded", "write bounded(condition or range, N)")
                 limit = self.expression(node.args[1], None)
-                if not isinstance(limit, Static) or not isinstance(limit.value, int) or limit.value < 1:
-                    raise self.refuse("K301", node.args[1], "the bound must be a constant of 1 or more")
-                return node.args[0], limit.value
+                value = limit.value if isinstance(limit, Static) else None
+                if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 1 << 64:
+                    raise self.refuse("K301", node.args[1], "the bound must be a constant of 1 .. 2**64 - 1")
+                return node.args[0], int(value)
         return node, None
 
 

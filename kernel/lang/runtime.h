@@ -48,6 +48,10 @@ _Noreturn void kernel_panic(PanicSite *site, u64 left, u64 right);
 
 #define KP_UNLIKELY(x) __builtin_expect((x), 0)
 
+/* A round of a `while` is made: without this, clang computes what N rounds without effects do, and a program that spins
+ * until it is interrupted panics at once. */
+#define KP_ROUND __asm__ volatile("")
+
 #define KP_CHECKED(T, name, builtin)                                                                                   \
     static inline T name##_##T(T a, T b, PanicSite *site) {                                                      \
         T result;                                                                                                      \

@@ -5,20 +5,21 @@ import linecache
 
 from kernel.lang.errors import Diagnostics, Refused, Span
 
-_parsed: dict[str, tuple[list[str], dict[tuple[int, str], ast.FunctionDef]]] = {}
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef
+_parsed: dict[str, tuple[list[str], dict[tuple[int, str], _Definition]]] = {}
 
 
-def _functions(file: str) -> dict[tuple[int, str], ast.FunctionDef]:
+def _functions(file: str) -> dict[tuple[int, str], _Definition]:
     """Every function of a file by (first line including decorators, name); parsed again when the file has changed."""
     linecache.checkcache(file)
     lines = linecache.getlines(file)
     if file in _parsed and _parsed[file][0] is lines:
         return _parsed[file][1]
-    found: dict[tuple[int, str], ast.FunctionDef] = {}
+    found: dict[tuple[int, str], _Definition] = {}
     blocks: list[ast.AST] = [ast.parse("".join(lines), file)]
     while blocks:
         for node in ast.iter_child_nodes(blocks.pop()):
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, _Definition):
                 first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
                 found[first, node.name] = node
             if isinstance(node, (ast.stmt, ast.excepthandler, ast.match_case)):  # No function is in an expression.
@@ -32,6 +33,8 @@ def function_ast(python_file: str, line: int, name: str, diagnostics: Diagnostic
     node = _functions(python_file).get((line, name))
     if node is None:
         raise _missing(python_file, line, name, diagnostics)
+    if isinstance(node, ast.AsyncFunctionDef):
+        raise diagnostics.refuse("K120", span_of(node, python_file, name), "async")
     return node
 
 

@@ -54,6 +54,8 @@ class Type:
     def __or__(self, other: object) -> "Type":
         if other is None and isinstance(self, PtrType):
             return self.optional()
+        if other is None:
+            raise TypeError(f"{self.name} | None: only a Ptr may be None")
         return NotImplemented
 
 

@@ -131,3 +131,34 @@ def test_a_pointer_that_may_be_none_compares_with_one_that_may_not():
     assert not _is_next(a, b)
     a.next = b
     assert _is_next(a, b)
+
+
+SPINNING = """
+from kernel.lang import *
+rounds = variable(w64, 0)
+
+@fn
+def spin() -> None:
+    while bounded(True, 1 << 62):
+        pass
+
+@fn
+def count() -> None:
+    global rounds
+    while bounded(True, 1 << 62):
+        rounds = rounds + 1
+"""
+
+
+@pytest.mark.parametrize("function", ["spin", "count"])
+def test_a_loop_without_effects_is_not_computed_to_its_end(function, tmp_path):
+    """clang would see that only the bound ends it, and panic at once."""
+    (tmp_path / "spinning.py").write_text(SPINNING)
+    program = f"import spinning, sys; spinning.spin._native; print(flush=True); spinning.{function}()"
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    build.build_native(compile_program([_speed]))  # The compiler is at work before the clock runs.
+    with subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE) as run:
+        assert run.stdout and run.stdout.read(1) == b"\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            run.wait(2)
+        run.kill()
