@@ -194,7 +194,7 @@ class EmitExpressions:
     def _binary_text(self, node: tree.Binary, left: str, right: str) -> str:
         kind, op = node.type, node.op
         if kind is BOOL:
-            return f"(bool)({left} {op} {right})"
+            return f"(bool)((u8){left} {op} {right})"  # clang takes & of two bools for a mistyped &&
         assert isinstance(kind, IntType)
         name = kind.name
         if op in ("&", "|", "^"):
@@ -236,8 +236,8 @@ class EmitExpressions:
 
     def _logic(self, node: tree.Logic) -> str:
         left, right = self.expression(node.left), self.expression(node.right)
-        if _with_constant(node.left) and _with_constant(node.right):
-            left = f"(bool){left}"  # clang warns where two ranges of one variable overlap; the cast keeps it out
+        if _variables(node.left) & _variables(node.right):
+            left = f"(bool){left}"  # clang warns where one variable decides both sides; the cast keeps it out
         return f"({left} {'&&' if node.op == 'and' else '||'} {right})"
 
     def _select(self, node: tree.Select) -> str:
@@ -429,11 +429,8 @@ _MEMBER = """static inline {name} {helper}({base} value, PanicSite *site) {{
 }}"""
 
 
-def _with_constant(node: tree.Expression) -> bool:
-    """A comparison with a constant, or a combination of such."""
-    if isinstance(node, tree.Logic):
-        return _with_constant(node.left) or _with_constant(node.right)
-    return isinstance(node, tree.Compare) and (isinstance(node.left, tree.Const) or isinstance(node.right, tree.Const))
+def _variables(node: tree.Expression) -> set[object]:
+    return {part.variable for part in node.walk() if isinstance(part, (tree.Local, tree.Global))}
 
 
 def _never_equal(node: tree.Compare) -> bool:

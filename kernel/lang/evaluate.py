@@ -67,6 +67,8 @@ def zero_value(kind: Type) -> Any:
         return [zero_value(kind.element) for _ in range(kind.count)]
     if isinstance(kind, types.PtrType):
         return None
+    if isinstance(kind, types.SpanType):
+        return Slice([], 0, 0)
     return False if kind is types.BOOL else 0
 
 

@@ -397,7 +397,7 @@ def _intern(kind: type, *arguments: Any) -> Any:
     return _interned[key]
 
 
-class _Brackets:
+class Brackets:
     """Makes `Name[...]` build a type."""
 
     def __init__(self, name: str, make: Callable[..., Type]):
@@ -438,11 +438,11 @@ def _bits(width: int, kind: object = None) -> Any:
     return BitsOf(width, storage_for(width) if kind is None else as_type(kind))
 
 
-Ptr: Any = _Brackets("Ptr", _pointer)
-Array: Any = _Brackets("Array", _array)
-Span: Any = _Brackets("Span", lambda element: _intern(SpanType, as_type(element), True))
-View: Any = _Brackets("View", lambda element: _intern(SpanType, as_type(element), False))
-Bits: Any = _Brackets("Bits", _bits)
+Ptr: Any = Brackets("Ptr", _pointer)
+Array: Any = Brackets("Array", _array)
+Span: Any = Brackets("Span", lambda element: _intern(SpanType, as_type(element), True))
+View: Any = Brackets("View", lambda element: _intern(SpanType, as_type(element), False))
+Bits: Any = Brackets("Bits", _bits)
 Str: Any = STR
 
 

@@ -47,3 +47,21 @@ def assigned(p: Ptr[Small], b: bool) -> None:
     _ = 5
     c = nothing()
     give().value += 1
+
+
+@fn
+def mixed(x: u32, t: u32, text: Str) -> None:
+    a = x << True
+    b = 1 == True
+    c = min("a", 1)
+    d = max(x, True)
+    e = zero(Array[t, 4])
+    f = "abc"[3]
+    g = None
+    h = x**2
+    k = u8 < u32
+
+
+@fn
+def bits_behind_a_pointer(p: Ptr[Status]) -> None:
+    a = p.ready

@@ -69,3 +69,27 @@ def groups() -> None:
 def inner() -> None:
     async def later():
         pass
+
+
+@fn
+async def outer() -> None:
+    pass
+
+
+@fn
+def bounds(n: u32) -> None:
+    for _ in bounded(range(n), 1 << 64):
+        pass
+    while bounded(n > 0, True):
+        pass
+    for i, k in enumerate(n):
+        n += k
+
+
+@fn
+def nested_returns(b: bool) -> u32:
+    match b:
+        case True:
+            return 1
+        case False:
+            return 2
