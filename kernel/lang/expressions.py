@@ -299,7 +299,9 @@ class Expressions(Constants):
             if all(isinstance(part, Static) for part in parts):
                 index = Static(tuple(part.value for part in parts), base.span)  # type: ignore[union-attr]
         if not isinstance(index, Static) and isinstance(base.value, types.Brackets):
-            raise self.refuse("K103", node, f"{ast.unparse(node)} holds a value", "types are made of types and constants")
+            raise self.refuse(
+                "K103", node, f"{ast.unparse(node)} holds a value", "types are made of types and constants"
+            )
         if not isinstance(index, Static):
             raise self.refuse(
                 "K115", node, f"{describe(base.value)} indexed at run time", "make it constant(Array[T, N], [...])"

@@ -10,8 +10,26 @@ from enum import IntEnum
 
 import pytest
 
-from kernel.lang import *
-from kernel.lang import build
+from kernel.lang import (
+    Array,
+    Bits,
+    KernelPanic,
+    Ptr,
+    Str,
+    bitfield,
+    build,
+    constant,
+    enum,
+    fn,
+    ptr,
+    struct,
+    trunc,
+    u8,
+    u32,
+    u64,
+    usize,
+    variable,
+)
 from kernel.lang.declare import functions_by_module
 from tests.kernel.lang import harness
 
@@ -47,7 +65,7 @@ flag = variable(bool)
 level = variable(u32)
 place = variable(Small)
 WORDS = constant(Array[Str, 3], ["a", "bc", ""])
-ODD = "a\0b\"\\\n\r\t\x7f\u00e9??=/*x*/%s\u4e2d\U0001f600"
+ODD = 'a\0b"\\\n\r\t\x7f\u00e9??=/*x*/%s\u4e2d\U0001f600'
 
 
 @fn
@@ -168,10 +186,13 @@ def test_targets_compile_them_without_a_warning(arch):
 
 # Names that mean something in C, in its headers, in runtime.h or in what the emitter makes.
 NAMES = """
-    add_u32 kp_index kp_some KP_SITE kernel_panic kp_rounds int double main t1 t2 e data length site a0 INT64_MIN UINT8_MAX
-    INT8_MIN asm inline _Bool __func__ NULL memcpy unix linux at_View_u8 exact_u8_from_i64 Str PanicSite kp_sites kp_state
-    KP_UNLIKELY setjmp longjmp _longjmp jmp_buf signed typeof _Static_assert _Noreturn sizeof offsetof size_t __LINE__
-    KERNEL_NATIVE result call_F min_u32 Array_u8_4 kp_mmio_read NDEBUG int32_t __asm__ __attribute__ __STDC__ local_int
+    add_u32 kp_index kp_some KP_SITE kernel_panic kp_rounds int double main t1 t2 e data length site a0
+    INT64_MIN UINT8_MAX INT8_MIN asm inline _Bool __func__ NULL memcpy unix linux at_View_u8 exact_u8_from_i64
+    Str PanicSite kp_sites
+    kp_state KP_UNLIKELY setjmp longjmp _longjmp jmp_buf signed typeof _Static_assert _Noreturn sizeof offsetof
+    size_t __LINE__ KERNEL_NATIVE result call_F min_u32 Array_u8_4 kp_mmio_read NDEBUG int32_t
+    __asm__ __attribute__ __STDC__
+    local_int
     register volatile auto goto switch case do extern union typedef enum char const void _Complex _Atomic _Generic
     field_int Named row module__function é
 """.split()
@@ -218,5 +239,5 @@ def test_no_name_of_the_source_is_a_name_of_c(tmp_path):
 
 
 def test_only_a_pointer_may_be_none():
-    with pytest.raises(TypeError, match="u8 | None: only a Ptr may be None"):
+    with pytest.raises(TypeError, match=r"u8 \| None: only a Ptr may be None"):
         _ = u8 | None
