@@ -27,7 +27,7 @@ def another_moment(path: Path, when: str) -> Slots:
     "after revoke completes no descendant is usable",
     capabilities.sys_revoke,
     lookup.find,
-    fastpath.endpoint_slot,
+    fastpath.named,
     ipc.live,
     lookup.own_table,
     depends=[
@@ -37,8 +37,8 @@ def another_moment(path: Path, when: str) -> Slots:
         Removed(capabilities.sys_revoke, "some(slot).rights & 16 == 0"),
         Removed(lookup.find_dead, "u64(slot.generation) != handle >> 32"),
         Removed(lookup.find_dead, "slot.kind == Kind.EMPTY"),
-        Removed(fastpath.endpoint_slot, "u64(slot.generation) != handle >> 32"),
-        Removed(fastpath.endpoint_slot, "slot.kind != Kind.ENDPOINT"),
+        Removed(fastpath.named, "u64(slot.generation) != handle >> 32"),
+        Removed(fastpath.named, "slot.kind == Kind.EMPTY"),
         Removed(ipc.live, "slot.generation != thread.waiting_generation"),
         Removed(ipc.live, "slot.kind == Kind.EMPTY"),
         Removed(lookup.own_table, "thread.table.kind != Kind.TABLE"),
@@ -126,8 +126,7 @@ def no_descendant_is_usable(path: Path) -> None:
             path.prove(found.address != named(y, life, any_handle), "no handle of that life finds it")
     elif path.choose("by the fast path"):
         Naming(path, somebody)
-        path.assume(any_handle == later.memory.load(field(field(somebody, "frame"), "handle")))
-        found = path.call(fastpath.endpoint_slot, somebody, path.unknown(u8, "right"))
+        found = path.call(fastpath.named, somebody, any_handle, path.unknown(u8, "right"))
         if path.decide(found.address != 0):
             path.reach("the fast path")
             path.prove(found.address != named(y, life, any_handle), "no handle of that life finds it in the fast path")
