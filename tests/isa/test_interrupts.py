@@ -53,6 +53,28 @@ def test_a_source_interrupts_machine_mode_when_enabled(source: str, everywhere) 
     everywhere(checks)
 
 
+@pytest.mark.parametrize("enable", ["mstatus", "mie"])
+@pytest.mark.parametrize("offset", [0, 4])
+def test_an_interrupt_comes_in_between_an_enable_and_the_disable_right_behind_it(enable: str, offset, everywhere):
+    """The conditions are looked at after the write (Privileged 3.1.9), wherever the two lie in a fetched block."""
+    checks = Checks()
+    cause, before, window, after = 3, *(checks.label(name) for name in ("before", "window", "after"))
+    bit = at.STATUS_MIE if enable == "mstatus" else 1 << cause
+    register, other, on = (
+        (at.MSTATUS, at.MIE, 1 << cause) if enable == "mstatus" else (at.MIE, at.MSTATUS, at.STATUS_MIE)
+    )
+    checks.emit(quiet(), raise_source(cause), e.csr("csrrci", 0, register, bit), e.csr("csrrwi", 0, other, on))
+    checks.emit(address(RESUME, after), jump(0, before))
+    while checks.asm.pc % 64:
+        checks.emit(e.C_NOP)
+    checks.emit(Label(before), [e.NOP] * (4 + offset // 4), e.csr("csrrsi", 0, register, bit), Label(window))
+    checks.emit(e.csr("csrrci", 0, register, bit), [e.NOP] * 20, address(RESUME, "unexpected"), Label(after))
+    checks.check_equal("mcause", CAUSE, 1 << 63 | cause)
+    checks.emit(address(T4, window), e.register("sub", T4, EPC, T4))
+    checks.check_equal("mepc is the disable", T4, 0)
+    everywhere(checks)
+
+
 @pytest.mark.parametrize("mode", [0, 1])
 @pytest.mark.parametrize("source", ["MSI", "MTI"])
 def test_machine_interrupts_reach_lower_modes_whatever_mie_says(source: str, mode: int, everywhere) -> None:

@@ -67,7 +67,8 @@ class CsrFile(wiring.Component):
     illegal : Out(1)
         The access raises an illegal-instruction exception: no such CSR, mode too low, read-only, or a guard.
     flush : Out(1)
-        The write changes translation or protection, or a counter: instructions behind it must be fetched again.
+        The write changes translation, protection, a counter, or which interrupts are taken (that is looked at again
+        at once, Privileged 3.1.9): instructions behind it must be fetched again.
     pmp_written : Out(1)
         One cycle, with `commit`: a PMP CSR changes; TLB entries hold stale permissions.
     trap : In(TrapRequest)

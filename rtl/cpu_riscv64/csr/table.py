@@ -180,7 +180,7 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
         _constant("mhartid", 0xF14, "hart number", config.hart_id),
         _constant("mconfigptr", 0xF15, "no configuration structure"),
         # machine trap setup
-        Csr("mstatus", 0x300, "machine status; FS, VS, XS and SD are 0: no such state", fields=mstatus),
+        Csr("mstatus", 0x300, "machine status; FS, VS, XS and SD are 0: no such state", fields=mstatus, flush=True),
         _constant("misa", 0x301, "RV64IMACSU, not writable", 2 << 62 | sum(1 << ord(c) - ord("A") for c in "IMACSU")),
         Csr(
             "medeleg",
@@ -188,8 +188,22 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
             "exceptions that trap to S-mode",
             fields=(Field("0..9", 0, 10), Field("12, 13", 12, 2), Field("15", 15, 1)),
         ),
-        Csr("mideleg", 0x303, "interrupts that trap to S-mode", Source.VIEW, _interrupts("any value", SSI, STI, SEI)),
-        Csr("mie", 0x304, "interrupt enables", Source.VIEW, _interrupts("any value", SSI, MSI, STI, MTI, SEI, MEI)),
+        Csr(
+            "mideleg",
+            0x303,
+            "interrupts that trap to S-mode",
+            Source.VIEW,
+            _interrupts("any value", SSI, STI, SEI),
+            flush=True,
+        ),
+        Csr(
+            "mie",
+            0x304,
+            "interrupt enables",
+            Source.VIEW,
+            _interrupts("any value", SSI, MSI, STI, MTI, SEI, MEI),
+            flush=True,
+        ),
         Csr("mtvec", 0x305, "machine trap vector", fields=_TVEC, accept=Accept.TVEC_MODE),
         Csr("mcounteren", 0x306, "counters that S-mode may read", fields=enable),
         Csr(
@@ -224,6 +238,7 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
                 ),
                 *_interrupts("the PLIC's line", MEI, stored=False),
             ),
+            flush=True,
         ),
         # supervisor
         Csr(
@@ -236,6 +251,7 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
                 for f in mstatus
                 if f.name in _SSTATUS_FIELDS
             ),
+            flush=True,
         ),
         Csr(
             "sie",
@@ -243,6 +259,7 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
             "interrupt enables, of delegated interrupts",
             Source.VIEW,
             _interrupts("mie where mideleg is set, else 0 and not writable", SSI, STI, SEI, stored=False),
+            flush=True,
         ),
         Csr("stvec", 0x105, "supervisor trap vector", fields=_TVEC, accept=Accept.TVEC_MODE),
         Csr("scounteren", 0x106, "counters that U-mode may read", fields=enable),
@@ -260,6 +277,7 @@ def csr_table(config: CoreConfig) -> tuple[Csr, ...]:
                 *_interrupts("mip where mideleg is set, else 0 and not writable", SSI),
                 *_interrupts("mip where mideleg is set, else 0; never writable", STI, SEI, stored=False),
             ),
+            flush=True,
         ),
         Csr(
             "stimecmp",
