@@ -10,6 +10,7 @@ needed="perl:perl make:make git:git opensbi:/usr/lib/riscv64-linux-gnu/opensbi/g
 u-boot-qemu:/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin qemu-system-misc:qemu-system-riscv64
 device-tree-compiler:dtc zlib1g-dev:/usr/include/zlib.h liblz4-dev:/usr/include/lz4.h
 qemu-system-x86:qemu-system-x86_64 ovmf:/usr/share/OVMF grub-common:grub-mkrescue xorriso:xorriso mtools:mformat
+gdb-multiarch:gdb-multiarch
 qemu-system-arm:qemu-system-aarch64 qemu-efi-aarch64:/usr/share/qemu-efi-aarch64/QEMU_EFI.fd
 grub-pc-bin:/usr/lib/grub/i386-pc grub-efi-amd64-bin:/usr/lib/grub/x86_64-efi"
 

@@ -122,7 +122,17 @@ class GdbServer:
                 if packet.startswith("k"):
                     raise Killed
                 self._send(self._answer(packet))
+            self._hear_out()
         return self.outcome
+
+    def _hear_out(self) -> None:
+        """Lets gdb acknowledge the last answer: it takes a connection that closes too early for an error."""
+        self.connection.settimeout(1)
+        try:
+            while not self.buffer.endswith(b"+") and (data := self.connection.recv(PACKET)):
+                self.buffer += data
+        except OSError:
+            pass
 
     # --- packets -----------------------------------------------------------------------------------------------------
 

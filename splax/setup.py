@@ -40,6 +40,7 @@ PACKAGES: tuple[Check, ...] = (
     ("xorriso", "disc images of the kernel", _program("xorriso")),
     ("mtools", "disc images of the kernel", _program("mformat")),
     ("grub-pc-bin", "disc images for a BIOS", _file(Path("/usr/lib/grub/i386-pc"))),
+    ("gdb-multiarch", "`splax gdb`", _program("gdb-multiarch")),
     ("grub-efi-amd64-bin", "disc images for UEFI", _file(Path("/usr/lib/grub/x86_64-efi"))),
 )
 """(Debian package, what for, whether it is there)."""

@@ -17,7 +17,7 @@ from tests.lockstep import reference
 
 SOURCE = Path(__file__).parent / "native" / "lockstep.cpp"
 BUILD = Path(__file__).resolve().parents[2] / "build" / "lockstep"
-TIMEOUT = 120
+TIMEOUT = 1200
 
 
 @dataclass(frozen=True)

@@ -126,3 +126,86 @@ ECHO = f"""{HEAD}
 2:  j 2b
 {HOST}
 """
+
+PAGED = f"""{HEAD}
+    la t0, machine_trap
+    csrw mtvec, t0
+    li t0, -1
+    csrw pmpaddr0, t0
+    li t0, 0x1f
+    csrw pmpcfg0, t0
+    la t0, root
+    la t1, middle
+    srli t2, t1, 12
+    slli t2, t2, 10
+    ori t2, t2, 1
+    sd t2, 8(t0)            # 0x4000_0000: a table of
+    la t2, leaves
+    srli t2, t2, 12
+    slli t2, t2, 10
+    ori t2, t2, 1
+    sd t2, 0(t1)            # a table of
+    la t1, leaves
+    la t2, variable
+    srli t2, t2, 12
+    slli t2, t2, 10
+    ori t2, t2, 0xc7
+    sd t2, 0(t1)            # the page of `variable`
+    li t2, 0x200000cf
+    sd t2, 24(t0)           # 0xc000_0000: a superpage of the program
+    srli t0, t0, 12
+    li t1, 8 << 60
+    or t0, t0, t1
+    csrw satp, t0
+    sfence.vma
+    li t0, 1 << 11
+    csrw mstatus, t0
+    la t0, supervisor
+    li t1, 0x40000000
+    add t0, t0, t1
+    csrw mepc, t0
+    mret
+
+    .balign 4
+    .type machine_trap, @function
+machine_trap:
+    csrr t6, mepc
+    addi t6, t6, 4
+    csrw mepc, t6
+    mret
+
+    .type supervisor, @function
+supervisor:
+    li s0, 0x40000000
+    ld a0, 0(s0)
+    call increment
+    sd a0, 0(s0)
+    .option norvc
+fault:
+    ld a1, 8(zero)          # no page at 0
+    ecall
+    .option rvc
+    li t0, 0x40000000
+    la t1, tohost
+    ld a0, 0(s0)
+    slli a0, a0, 1
+    ori a0, a0, 1
+    sd a0, 0(t1)            # ends with `variable` as its status
+1:  j 1b
+
+    .type increment, @function
+increment:
+    addi a0, a0, 1
+    addi a0, a0, 1
+    ret
+
+    .data
+    .balign 4096
+root: .zero 4096
+middle: .zero 4096
+leaves: .zero 4096
+    .globl variable
+variable: .dword 5
+{HOST}
+"""
+"""Runs `supervisor` at 0x4000_0000 more than where it is linked, with `variable` at 0x4000_0000."""

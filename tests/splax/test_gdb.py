@@ -1,5 +1,5 @@
 """gdb on the kernel: it stops at a line of a .py file, and shows that file, the callers and the values of locals, on
-QEMU.
+QEMU. gdb on the simulated hardware: steps, traps, translated addresses, CSRs.
 """
 
 import os
@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from .bare_metal import LOOP, PAGED, assemble
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "kernel" / "printing.py"
@@ -27,29 +29,28 @@ def splax(*arguments: str, **options):
     return subprocess.Popen([sys.executable, "-m", "splax", *arguments], cwd=ROOT, **options)
 
 
-def session(command: str, directory: Path) -> str:
-    """What gdb says, attached to `splax COMMAND` with our firmware and kernel."""
+def session(directory: Path, machine_arguments: list[str], gdb_arguments: list[str], *commands: str) -> tuple[str, int]:
+    """What gdb says, attached to `splax MACHINE_ARGUMENTS`, and that one's exit status."""
     if not shutil.which("gdb-multiarch"):
         pytest.skip("gdb is missing: apt-get install gdb-multiarch")
-    from kernel.image import build
-
     at = directory / "gdb"
-    arguments = [command, "--bios", "splax", "--kernel", str(build("riscv64").path), "--gdb", str(at)]
-    with splax(*arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as machine:
+    machine_arguments = [*machine_arguments, "--gdb", str(at)]
+    with splax(*machine_arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as machine:
         try:
             end = time.monotonic() + SECONDS
             while not at.is_socket() and time.monotonic() < end and machine.poll() is None:
                 time.sleep(0.1)
-            gdb = ["gdb", "--connect", str(at), "-nx", "-batch", "-ex", f"break kernel/printing.py:{line_number()}"]
-            gdb += [part for text in (*COMMANDS, "kill") for part in ("-ex", text)]
+            gdb = ["gdb", "--connect", str(at), *gdb_arguments, "-nx", "-batch"]
+            gdb += [part for text in commands for part in ("-ex", text)]
             with splax(
                 *gdb, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | {"COLUMNS": "500"}
             ) as run:
                 said = run.communicate(timeout=SECONDS)[0].decode()
+            print(said)
+            status = machine.wait(timeout=SECONDS)
         finally:
             machine.kill()
-    print(said)
-    return said
+    return said, status
 
 
 def check(said: str) -> None:
@@ -66,7 +67,65 @@ def check(said: str) -> None:
 
 
 def test_gdb_shows_kernel_python_on_qemu(tmp_path):
-    check(session("qemu", tmp_path))
+    from kernel.image import build
+
+    machine = ["qemu", "--bios", "splax", "--kernel", str(build("riscv64").path)]
+    check(session(tmp_path, machine, [], f"break kernel/printing.py:{line_number()}", *COMMANDS, "kill")[0])
+
+
+def in_order(said: str, *expected: str) -> None:
+    """Each text comes behind the one before it."""
+    at = 0
+    for text in expected:
+        found = said.find(text, at)
+        assert found >= 0, f"{text!r} is missing behind {said[:at][-200:]!r}"
+        at = found + len(text)
+
+
+def test_gdb_on_the_hardware_follows_traps_and_translation(tmp_path):
+    elf = assemble(tmp_path, PAGED)
+    dialogue = [
+        (f"add-symbol-file {elf} -o 0x40000000", "offset by 0x40000000"),
+        ("x/2i $pc", "=> 0x1000:"),
+        ("stepi 2", "0x0000000000001008"),
+        ("break supervisor", "Breakpoint 1"),
+        ("continue", "Breakpoint 1.2, supervisor"),
+        ("p $satp < 0", "$1 = 1"),
+        ("info registers priv", "[Supervisor]"),
+        ("x/gx 0x40000000", "0x0000000000000005"),  # `variable`, by three levels of tables
+        ("x/gx 0x40001000", "Cannot access memory at address 0x40001000"),
+        ("break increment", "Breakpoint 2"),
+        ("continue", "Breakpoint 2.2, increment"),
+        ("p/x $a0", "$2 = 0x5"),
+        ("finish", "supervisor () at"),
+        ("p/x $a0", "$3 = 0x7"),
+        ("break fault", "Breakpoint 3"),
+        ("continue", "Breakpoint 3.2, fault"),
+        ("stepi", "machine_trap ()"),  # the load has no page: the handler
+        ("p/x $mcause", "$4 = 0xd"),
+        ("p/x $mtval", "$5 = 0x8"),
+        ("p/x $mepc", "$6 = 0xc00000"),
+        ("info registers priv", "[Machine]"),
+        ("stepi 3", "mret"),
+        ("stepi", "ecall"),  # through mret, back into translation
+        ("set variable $a0 = 1", "registers cannot be set"),
+        ("monitor where", "supervisor mode"),
+        ("delete", ""),
+        ("continue", "exited with code 07"),
+    ]
+    commands, answers = zip(*dialogue, strict=True)
+    said, status = session(tmp_path, ["run", "--elf", str(elf)], ["--elf", str(elf)], *commands)
+    in_order(said, *answers)
+    assert status == 7
+
+
+def test_gdb_interrupts_the_hardware_and_ends_it(tmp_path):
+    elf = assemble(tmp_path, LOOP)
+    presses = "python import os, signal, threading; threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()"
+    machine = ["run", "--elf", str(elf)]
+    said, status = session(tmp_path, machine, ["--elf", str(elf)], presses, "continue", "p/x $pc", "kill")
+    in_order(said, "Program received signal SIGINT", "$1 = 0x80000000", "killed")
+    assert status == 130
 
 
 @pytest.mark.parametrize(
