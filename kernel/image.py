@@ -15,7 +15,7 @@ import struct
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernel import manifest
@@ -38,6 +38,7 @@ class Image:
     sizes    bytes of text, rodata, data, bss, and of the boot file
     cached   whether it was there already
     seconds  how long it took, wall clock
+    holders  who will hold what: what `caps` shows when the system has started
     """
 
     arch: str
@@ -46,6 +47,7 @@ class Image:
     sizes: dict[str, int]
     cached: bool
     seconds: float
+    holders: str
 
     def __str__(self) -> str:
         parts = ", ".join(f"{name} {size}" for name, size in self.sizes.items())
@@ -60,10 +62,11 @@ def build(arch: str) -> Image:
         raise ImageError(f"unknown architecture {arch!r}: use one of {', '.join(ARCHITECTURES)}")
     place = manifest.directory(f"image-{arch}")
     try:
-        sizes, cached = manifest.built(place, "from kernel.image import child; child()", KERNEL_ARCH=arch)
+        facts, cached = manifest.built(place, "from kernel.image import child; child()", KERNEL_ARCH=arch)
     except manifest.BuildError as error:
         raise ImageError(f"the {arch} kernel does not build:\n{error}") from None
-    return Image(arch, place / "kernel", place / "kernel.elf", sizes, cached, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Image(arch, place / "kernel", place / "kernel.elf", facts["sizes"], cached, seconds, facts["holders"])
 
 
 def write(arch: str, out: Path) -> Image:
@@ -74,7 +77,7 @@ def write(arch: str, out: Path) -> Image:
         fresh = target.with_name(target.name + ".new")
         fresh.write_bytes(source.read_bytes())
         os.replace(fresh, target)
-    return Image(arch, out, elf, made.sizes, made.cached, made.seconds)
+    return replace(made, path=out, elf=elf)
 
 
 def child() -> None:
@@ -91,12 +94,13 @@ def child() -> None:
         sys.exit(1)
 
 
-def _link(name: str, directory: Path) -> dict[str, int]:
-    """Compiles and links into `directory`; gives the sizes."""
+def _link(name: str, directory: Path) -> dict[str, object]:
+    """Compiles and links into `directory`; gives the sizes, and who holds what."""
     from kernel import link
     from kernel.arch import entry, layout
     from kernel.fault import kernel_panic_stacked
     from kernel.lang import build as compiler
+    from kernel.services.description import SYSTEM
 
     script = directory / "kernel.ld"
     script.write_text(link.script(layout.LINKER))
@@ -133,13 +137,14 @@ def _link(name: str, directory: Path) -> dict[str, int]:
     packed = entry.pack(flat, parsed.symbols)
     (directory / "kernel").write_bytes(packed)
     start, at = parsed.symbols["image_start"], parsed.symbols
-    return {
+    sizes = {
         "text": at["text_end"] - start,
         "rodata": at["rodata_end"] - at["text_end"],
         "data": at["data_end"] - at["rodata_end"],
         "bss": at["bss_end"] - at["bss_start"],
         "file": len(packed),
     }
+    return {"sizes": sizes, "holders": SYSTEM.report()}
 
 
 def symbol_assembly(table: list[tuple[int, str]]) -> str:
@@ -214,7 +219,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     try:
-        print(write(options.arch, options.out) if options.out else build(options.arch))
+        made = write(options.arch, options.out) if options.out else build(options.arch)
+        print(f"{made}\n{made.holders}", end="")
     except (ImageError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -113,7 +113,7 @@ def build_kernel(
     iso: Annotated[Path | None, typer.Option(help="x86_64: write a GRUB disc image for BIOS and UEFI.")] = None,
     append: AppendOption = "",
 ) -> None:
-    """Builds the kernel's image, and says how large it is."""
+    """Builds the kernel's image; says how large it is, and who will hold what."""
     from .kernel import build, check_arch, check_iso, write_iso
 
     check_arch(arch)

@@ -16,11 +16,12 @@ def check_arch(arch: str) -> None:
 
 
 def build(arch: str, out: Path | None) -> str:
-    """Builds; writes `out` and `out`.elf if a place is named; gives the line to print."""
+    """Builds; writes `out` and `out`.elf if a place is named; gives what to print: a line, and who holds what."""
     check_arch(arch)
     check_place(out)
     try:
-        return str(image.write(arch, out) if out else image.build(arch))
+        made = image.write(arch, out) if out else image.build(arch)
+        return f"{made}\n{made.holders}".rstrip()
     except image.ImageError as error:
         raise BuildError(str(error)) from error
     except OSError as error:

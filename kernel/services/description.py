@@ -1,7 +1,7 @@
 """The system description: which services there are, what each may touch, when it is restarted.
 
 Nothing runs that is not here, and nothing holds a capability that is not in a `Grant` here. S-INIT gets the description
-as constant tables; `report` prints who will hold what, which is what `caps` shows when the system runs.
+as constant tables; `report` prints who will hold what, which is what `caps` shows when the system has started.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,11 @@ MAX_GRANTS = 12
 FIRST_SLOT = 2
 """Slots of a service's table start here; 0 is never used (handle 0 names nothing), 1 is S-ATLAS."""
 ATLAS_SLOT = 1
+KEPT_SLOT = 16
+"""Slots of S-ATLAS from here hold what services registered with, by their numbers."""
+LOOK_SLOT = 32
+"""Where a service that looks at others finds the capability to the one that it looks at."""
+LOOKER = "shell"
 
 
 @enum(8)
@@ -65,6 +70,7 @@ class Service:
     memory_bits    log2 of the bytes that all of it may take: program, stacks, page tables, what it makes itself
     level          within the interactive class, 0..31
     threads        1 or 2: the second one starts with argument 1
+    registers      the grant that it gives S-ATLAS when it registers, for its clients
     """
 
     name: str
@@ -73,6 +79,37 @@ class Service:
     memory_bits: int = 17
     level: int = 8
     threads: int = 1
+    registers: str | None = None
+
+
+KINDS = {
+    GrantKind.CLIENT: Kind.ENDPOINT,
+    GrantKind.SERVE: Kind.ENDPOINT,
+    GrantKind.INIT: Kind.ENDPOINT,
+    GrantKind.OWN_CLIENT: Kind.ENDPOINT,
+    GrantKind.NOTIFY: Kind.NOTIFICATION,
+    GrantKind.WAIT: Kind.NOTIFICATION,
+    GrantKind.CONSOLE: Kind.DEVICE,
+    GrantKind.CONSOLE_INTERRUPT: Kind.INTERRUPT,
+    GrantKind.MACHINE: Kind.MACHINE,
+    GrantKind.AUDIT: Kind.AUDIT,
+}
+BADGED = (GrantKind.CLIENT, GrantKind.INIT, GrantKind.OWN_CLIENT)
+DEVICES = (GrantKind.CONSOLE, GrantKind.CONSOLE_INTERRUPT, GrantKind.MACHINE, GrantKind.AUDIT)
+DEVICE_DEPTH, MADE_DEPTH = 2, 3
+"""Of the delegation chain: what the machine has comes from the origin by S-INIT; what S-INIT makes, from memory too."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A capability that a service holds; `depth` is the length of the delegation chain above it."""
+
+    service: str
+    slot: int
+    kind: Kind
+    rights: int
+    badge: int
+    depth: int
 
 
 class System:
@@ -132,29 +169,30 @@ class System:
         """The badge of a grant."""
         return self.index(service.name) + 1 if grant.badge is None else grant.badge
 
-    def rows(self) -> list[tuple[str, int, Kind, int, int]]:
-        """(service, slot, kind, rights, badge) of every capability that services start with."""
-        kinds = {
-            GrantKind.CLIENT: Kind.ENDPOINT,
-            GrantKind.SERVE: Kind.ENDPOINT,
-            GrantKind.INIT: Kind.ENDPOINT,
-            GrantKind.OWN_CLIENT: Kind.ENDPOINT,
-            GrantKind.NOTIFY: Kind.NOTIFICATION,
-            GrantKind.WAIT: Kind.NOTIFICATION,
-            GrantKind.CONSOLE: Kind.DEVICE,
-            GrantKind.CONSOLE_INTERRUPT: Kind.INTERRUPT,
-            GrantKind.MACHINE: Kind.MACHINE,
-            GrantKind.AUDIT: Kind.AUDIT,
-        }
-        badged = (GrantKind.CLIENT, GrantKind.INIT, GrantKind.OWN_CLIENT)
+    def rows(self) -> list[Row]:
+        """Every capability that services hold when all of them have started, by service and slot.
+
+        Those of the description; those that S-ATLAS was given by who registered; and what the one who asks looks at
+        itself with.
+        """
         rows = []
         for index, service in enumerate(self.services):
             if service.name != "atlas":
-                rows.append((service.name, ATLAS_SLOT, Kind.ENDPOINT, Rights.WRITE, self.atlas_badge(index)))
+                badge = self.atlas_badge(index)
+                rows.append(Row(service.name, ATLAS_SLOT, Kind.ENDPOINT, Rights.WRITE, badge, MADE_DEPTH))
             for slot, grant in enumerate(service.grants, FIRST_SLOT):
-                badge = self.badge(service, grant) if grant.kind in badged else 0
-                rows.append((service.name, slot, kinds[grant.kind], grant.rights, badge))
-        return rows
+                badge = self.badge(service, grant) if grant.kind in BADGED else 0
+                depth = DEVICE_DEPTH if grant.kind in DEVICES else MADE_DEPTH
+                rows.append(Row(service.name, slot, KINDS[grant.kind], grant.rights, badge, depth))
+            if service.registers is not None:
+                grant = next(g for g in service.grants if g.name == service.registers)
+                badge = self.badge(service, grant)
+                rows.append(
+                    Row("atlas", KEPT_SLOT + index, Kind.ENDPOINT, Rights.WRITE | Rights.GRANT, badge, MADE_DEPTH + 1)
+                )
+            if service.name == LOOKER:
+                rows.append(Row(service.name, LOOK_SLOT, Kind.TABLE, Rights.READ, 0, MADE_DEPTH + 1))
+        return sorted(rows, key=lambda row: (self.index(row.service), row.slot))
 
     def atlas_badge(self, index: int) -> int:
         """The badge by which S-ATLAS knows a service."""
@@ -162,10 +200,11 @@ class System:
 
     def report(self) -> str:
         """Who holds what, a line a capability, as `caps` prints it."""
-        lines = [f"{'service':<12} {'slot':>4} {'kind':<12} {'rights':<6} {'badge':>12}"]
-        for service, slot, kind, rights, badge in self.rows():
-            text = "".join(c if rights & bit else "-" for c, bit in zip("rwxgv", (1, 2, 4, 8, 16), strict=True))
-            lines.append(f"{service:<12} {slot:>4} {kind.name.lower():<12} {text:<6} {badge:>#12x}")
+        lines = ["service      slot kind         rights        badge depth"]
+        for row in self.rows():
+            rights = "".join(c if row.rights & bit else "-" for c, bit in zip("rwxgv", (1, 2, 4, 8, 16), strict=True))
+            kind = row.kind.name.lower()
+            lines.append(f"{row.service:<13}{row.slot:4} {kind:<13}{rights}  {row.badge:#12x}{row.depth:6}")
         return "\n".join(lines) + "\n"
 
 
@@ -193,6 +232,7 @@ SYSTEM = System(
             ],
             level=20,
             threads=2,
+            registers="own",
         ),
         Service(
             "shell",

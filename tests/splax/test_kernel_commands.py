@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kernel import iso
+from kernel.services.description import SYSTEM
 
 from .conftest import Splax
 
@@ -32,6 +33,7 @@ def test_build_kernel_writes_image_and_symbols_and_says_how_large(splax: Splax, 
     assert done.returncode == 0, done.stderr
     assert f"{arch} kernel" in done.stdout and f"file {(tmp_path / 'kernel').stat().st_size}" in done.stdout
     assert (tmp_path / "kernel.elf").read_bytes()[:4] == b"\x7fELF"
+    assert done.stdout.endswith(SYSTEM.report()), "who will hold what"
 
 
 def test_a_disc_image_is_written_for_x86_64_only(splax: Splax, tmp_path: Path) -> None:

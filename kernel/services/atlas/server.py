@@ -11,7 +11,7 @@ from kernel.abi import NEVER_TIMES_OUT, TAG_EXIT, Error, Rights
 from kernel.lang import *
 from kernel.services.atlas import registry
 from kernel.services.atlas.registry import MAX_EVENTS, MAX_SERVICES, NEVER, Atlas, AtlasError, Service, State
-from kernel.services.description import SERVICE_COUNT, SERVICES, SYSTEM
+from kernel.services.description import KEPT_SLOT, SERVICE_COUNT, SERVICES, SYSTEM
 from kernel.services.names import Name
 from kernel.services.protocol import FAULT_BADGE, INDEX_MASK, OPERATOR_BADGE, UNKNOWN, AtlasCall, InitCall
 from kernel.user import calls
@@ -20,9 +20,8 @@ from kernel.user.message import Message
 SELF = SYSTEM.handle("atlas", "self")
 INIT = SYSTEM.handle("atlas", "init")
 OWN = SYSTEM.index("atlas")
-FIRST_KEPT = 16
-"""Slots from here hold what services registered with, by row; SPARE is where the next one arrives."""
-SPARE = FIRST_KEPT + MAX_SERVICES
+SPARE = KEPT_SLOT + MAX_SERVICES
+"""Slots from KEPT_SLOT hold what services registered with, by row; SPARE is where the next one arrives."""
 
 atlas = variable(Atlas)
 kept = variable(Array[u64, MAX_SERVICES])
@@ -68,7 +67,7 @@ def keep(badge: u64, arrived: u64) -> None:
     forget(some(found))
     row = row_number(some(found))
     moved: u64 = 0
-    if calls.move(arrived, 0, FIRST_KEPT + u64(row), ptr(moved)) == Error.NONE:
+    if calls.move(arrived, 0, KEPT_SLOT + u64(row), ptr(moved)) == Error.NONE:
         kept[row] = moved
 
 

@@ -259,6 +259,7 @@ def take_input() -> None:
         for i in bounded(range(count), READ_BYTES):
             arrived(trunc(message.words[1 + i // 8] >> (8 * (i % 8)), u8))
         look_ahead()
+        service.beat(ptr(own_name), 0)
 
 
 @fn

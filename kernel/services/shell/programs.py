@@ -12,7 +12,7 @@ from kernel.services.shell.words import Words, word_is, word_name
 from kernel.user import calls
 from kernel.user.message import Message
 from kernel.user.program import PANIC_STATUS
-from kernel.user.text import put, put_byte, put_decimal, put_hex, put_name
+from kernel.user.text import put, put_decimal, put_hex, put_name
 
 INIT = SYSTEM.handle("shell", "init")
 
@@ -49,7 +49,7 @@ def list_programs() -> None:
         name = Name()
         copy(name, ROWS[i].name)
         put_name(ptr(name), 0)
-        put_byte(32 if i + 1 < PROGRAM_COUNT else 10)
+        put(" " if i + 1 < PROGRAM_COUNT else "\n")
 
 
 @fn

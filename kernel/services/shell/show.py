@@ -4,7 +4,7 @@ from kernel import abi
 from kernel.abi import TICKS_PER_SECOND, AuditEvent, Error, Facts, Kind, ThreadState
 from kernel.lang import *
 from kernel.services.atlas.registry import EventType, Policy, State, Status
-from kernel.services.description import SERVICE_COUNT, SERVICES, SYSTEM
+from kernel.services.description import LOOK_SLOT, SERVICE_COUNT, SERVICES, SYSTEM
 from kernel.services.init.loader import TABLE_BITS
 from kernel.services.names import Name, name_words
 from kernel.services.protocol import (
@@ -24,8 +24,6 @@ INIT = SYSTEM.handle("shell", "init")
 ATLAS = SYSTEM.handle("shell", "atlas")
 MACHINE = SYSTEM.handle("shell", "machine")
 AUDIT = SYSTEM.handle("shell", "audit")
-RECEIVED_SLOT = 32
-"""Where capabilities to look at something arrive."""
 CHILD_SLOTS = 1 << TABLE_BITS
 MOST_AUDIT = 24
 HOLDERS = SERVICE_COUNT + 1
@@ -66,7 +64,7 @@ def look(number: u64, what: u64, handle: Ptr[u64]) -> u64:
     message.words[0] = u64(InitCall.INSPECT)
     message.words[1] = number
     message.words[2] = what
-    message.option = calls.accept_option(RECEIVED_SLOT)
+    message.option = calls.accept_option(LOOK_SLOT)
     error = calls.call(INIT, ptr(message))
     handle.value = message.capability
     return message.words[0] if error == Error.NONE else u64(error)

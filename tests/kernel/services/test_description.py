@@ -40,7 +40,7 @@ def test_a_handle_is_the_first_life_of_the_grants_slot():
 
 
 def test_only_the_console_touches_the_uart_and_only_the_shell_stops_the_machine():
-    holders = {(kind.name, service) for service, _, kind, _, _ in SYSTEM.rows()}
+    holders = {(row.kind.name, row.service) for row in SYSTEM.rows()}
     assert [s for kind, s in holders if kind == "DEVICE"] == ["console"]
     assert [s for kind, s in holders if kind == "INTERRUPT"] == ["console"]
     assert [s for kind, s in holders if kind == "MACHINE"] == ["shell"]
