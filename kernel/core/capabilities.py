@@ -4,7 +4,7 @@
 """
 
 from kernel.abi import AuditEvent, Error, Kind
-from kernel.core import audit, dissolve, lookup, mappings, tree
+from kernel.core import audit, dissolve, lookup, mappings, tree, waiters
 from kernel.core.access import has_header, header_of
 from kernel.core.objects import LINE, Extent, Place, Slot, Thread
 from kernel.core.state import kernel
@@ -69,6 +69,7 @@ def move(source: Ptr[Slot], slot: Ptr[Slot]) -> None:
     """Moves a capability to an empty slot: what was derived from it stays so; mapped pages are unmapped."""
     mappings.forget(source)
     relocate(source, slot)
+    waiters.capability_ended(slot.kind, slot.object)  # for who waits by it where it was
 
 
 @fn

@@ -5,7 +5,7 @@
 """
 
 from kernel.abi import Error, Kind
-from kernel.core import mappings, queues, spaces, threads, tree
+from kernel.core import inheritance, mappings, queues, spaces, threads, tree, waiters
 from kernel.core.access import (
     channel_at,
     endpoint_at,
@@ -41,17 +41,22 @@ def clear(slot: Ptr[Slot]) -> None:
 def empty(slot: Ptr[Slot]) -> None:
     """Ends a capability. Its children take its place in the tree."""
     mappings.forget(slot)
-    if has_header(slot.kind):
+    kind = slot.kind
+    object = slot.object
+    if has_header(kind):
         header = header_of(slot)
         header.references -= 1
         if header.references == 0:
             _bury(slot, header)
+            if kind == Kind.THREAD:  # who waits for its reply is told at once
+                threads.stop(thread_at(object))
         else:
             tree.remove(slot)
     else:
         tree.remove(slot)
     clear(slot)
     _left(slot)
+    waiters.capability_ended(kind, object)
 
 
 @fn
@@ -111,7 +116,9 @@ def _dissolve(header: Ptr[Header]) -> bool:
         case Kind.TABLE:
             return _sweep(object)
         case Kind.ENDPOINT:
-            return _wake_some(ptr(endpoint_at(object).queue))
+            endpoint = endpoint_at(object)
+            inheritance.end(endpoint)
+            return _wake_some(ptr(endpoint.queue))
         case Kind.NOTIFICATION:
             return _wake_some(ptr(notification_at(object).queue))
         case Kind.THREAD:
@@ -155,8 +162,10 @@ def _sweep(object: usize) -> bool:
 def _wake_some(queue: Ptr[Queue]) -> bool:
     for _ in range(WAKES):
         if queue.head is None:
-            return True
+            if queue.listed:  # its memory is in use until it has left the list
+                waiters.step()
+            return not queue.listed
         thread = some(queue.head)
         queues.take(queue, thread)
         threads.wake_waiter(thread, Error.PEER_GONE)
-    return queue.head is None
+    return queue.head is None and not queue.listed

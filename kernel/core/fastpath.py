@@ -62,7 +62,7 @@ def switch_to(thread: Ptr[Thread]) -> None:
 @fn(inline=True)
 def receiver_at(endpoint: Ptr[Endpoint]) -> Ptr[Thread] | None:
     """The receiver that is first in the queue, when its capability is alive, without an end, and it has no limit."""
-    if endpoint.queue.head is None or not endpoint.receivers:
+    if endpoint.queue.head is None or not endpoint.receivers or endpoint.queue.cursor is not None:
         return None
     receiver = some(endpoint.queue.head)
     if receiver.waiting_slot is None or receiver.timer_index != 0:
@@ -166,7 +166,7 @@ def notify(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     if slot.kind != Kind.NOTIFICATION:
         return None
     notification = notification_at(slot.object)
-    if notification.queue.head is None:
+    if notification.queue.head is None or notification.queue.cursor is not None:
         return None
     waiter = some(notification.queue.head)
     if waiter.waiting_slot is None or waiter.timer_index != 0:
@@ -221,7 +221,7 @@ def reply_receive(thread: Ptr[Thread]) -> Ptr[Thread] | None:
         return None
     endpoint = endpoint_at(slot.object)
     last = endpoint.queue.tail
-    if last is not None and not endpoint.receivers:
+    if (last is not None and not endpoint.receivers) or endpoint.server != thread:
         return None
     caller = some(thread.caller)
     if caller.timer_index != 0:

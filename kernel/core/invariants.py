@@ -25,7 +25,7 @@ from kernel.core.access import (
 )
 from kernel.core.capabilities import badged
 from kernel.core.mappings import LEVELS, Mapping
-from kernel.core.objects import CHANNEL_PLACES, Channel, Extent, Header, Place, Queue, Slot, Space, Thread
+from kernel.core.objects import CHANNEL_PLACES, Channel, Endpoint, Extent, Header, Place, Queue, Slot, Space, Thread
 from kernel.core.state import INTERRUPTS, SPACES, TIMERS, kernel
 from kernel.lang import *
 
@@ -233,9 +233,7 @@ def look(kind: Kind, object: usize, dying: bool) -> None:
         case Kind.TABLE:
             table = table_at(object)
             for i in bounded(range(table.count), 1 << 12):
-                slot = table_slot(table, u64(i))
-                if slot.kind != Kind.EMPTY or slot.next is not None or slot.place != Place.TABLE:  # most are empty
-                    contains(slot, Place.TABLE)
+                contains(table_slot(table, u64(i)), Place.TABLE)
             hold(dying or table.swept == 0, Invariant.DYING, object)
         case Kind.THREAD:
             look_at_thread(thread_at(object))
@@ -243,6 +241,7 @@ def look(kind: Kind, object: usize, dying: bool) -> None:
             endpoint = endpoint_at(object)
             state = ThreadState.RECEIVING if endpoint.receivers else ThreadState.SENDING
             look_at_queue(ptr(endpoint.queue), state)
+            look_at_server(endpoint)
         case Kind.NOTIFICATION:
             notification = notification_at(object)
             look_at_queue(ptr(notification.queue), ThreadState.WAITING)
@@ -290,6 +289,23 @@ def look_at_queue(queue: Ptr[Queue], state: ThreadState) -> None:
         here = thread.queue_next
     if fine():
         hold(queue.tail == before, Invariant.QUEUE, address_of(queue))
+        hold(queue.cursor is None or some(queue.cursor).queue == queue, Invariant.QUEUE, address_of(queue))
+        hold(queue.listed or (queue.cursor is None and not queue.again), Invariant.QUEUE, address_of(queue))
+
+
+@fn
+def look_at_server(endpoint: Ptr[Endpoint]) -> None:
+    """Who received last is as urgent as everybody who queues for it."""
+    where = address_of(endpoint)
+    here = endpoint.queue.head
+    while bounded(here is not None and fine(), MOST):
+        thread = some(here)
+        hold(thread.state != ThreadState.SENDING or thread.level <= endpoint.lent, Invariant.LEVEL, where)
+        here = thread.queue_next
+    hold(endpoint.lent == 0 or endpoint.queue.head is not None, Invariant.LEVEL, where)
+    if endpoint.server is not None:
+        server = some(endpoint.server)
+        hold(server.serving == endpoint and server.level >= endpoint.lent, Invariant.LEVEL, where)
 
 
 @fn
@@ -335,6 +351,9 @@ def look_at_thread(thread: Ptr[Thread]) -> None:
         hold(caller.server == thread and caller.state == ThreadState.CALLING, Invariant.REPLY, where)
         hold(state != ThreadState.STOPPED and state != ThreadState.FAULTED, Invariant.REPLY, where)
         hold(caller.level <= thread.level, Invariant.LEVEL, where)
+    if thread.serving is not None:
+        hold(some(thread.serving).server == thread, Invariant.LEVEL, where)
+        hold(state != ThreadState.STOPPED and state != ThreadState.FAULTED, Invariant.LEVEL, where)
     hold(thread.base_level <= thread.level and thread.level <= LAST_LEVEL, Invariant.LEVEL, where)
     if thread.space.kind == Kind.SPACE:
         hold(thread.translation == space_at(thread.space.object).translation, Invariant.SPACE, where)

@@ -6,25 +6,16 @@ by `threads.wake` for one that waited. WAITS means that the thread waits now, an
 """
 
 from kernel.abi import AuditEvent, Error, Kind, Option, ThreadState
-from kernel.core import audit, capabilities, clock, lookup, queues, scheduler, threads, timers
+from kernel.core import audit, capabilities, clock, inheritance, lookup, queues, scheduler, threads, timers
 from kernel.core.access import endpoint_at
 from kernel.core.objects import Endpoint, Slot, Thread
 from kernel.core.state import kernel
+from kernel.core.waiters import live
 from kernel.lang import *
 
 STALE = 8  # waiters without a valid capability that one call cleans away before it starts again
 NEVER_TIMES_OUT = 0xFFFF_FFFF_FFFF_FFFF
-CHAIN = 16  # calls through which a level is lent
 WAITS = Error.RESTART  # see system_calls: told apart by kernel.current
-
-
-@fn
-def live(thread: Ptr[Thread]) -> Error:
-    """Whether the capability by which a thread waits is still what it was."""
-    slot = some(thread.waiting_slot)
-    if slot.kind == Kind.EMPTY or slot.generation != thread.waiting_generation:
-        return Error.REVOKED
-    return Error.EXPIRED if lookup.expired(slot) else Error.NONE
 
 
 @fn
@@ -41,6 +32,7 @@ def first_live(queue_of: Ptr[Endpoint]) -> Ptr[Thread] | None:
         if why == Error.NONE:
             return thread
         queues.take(queue, thread)
+        inheritance.left(thread, queue)
         threads.wake_waiter(thread, why)
     kernel.error = Error.RESTART
     return None
@@ -103,19 +95,6 @@ def deliver(sender: Ptr[Thread], receiver: Ptr[Thread], badge: u64) -> Error:
 
 
 @fn
-def lend(server: Ptr[Thread], level: u8) -> None:
-    """Runs a server at least at `level`, and those whose servers it waits for."""
-    here = server
-    for _ in range(CHAIN):
-        if here.level >= level:
-            return
-        scheduler.set_level(here, level)
-        if here.server is None:
-            return
-        here = some(here.server)
-
-
-@fn
 def link(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
     """The server owes the caller a reply."""
     caller.state = ThreadState.CALLING
@@ -123,7 +102,7 @@ def link(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
     caller.waiting_slot = None
     caller.server = server
     server.caller = caller
-    lend(server, caller.level)
+    inheritance.settle(server)
 
 
 @fn
@@ -185,6 +164,7 @@ def send(thread: Ptr[Thread], is_call: bool) -> Error:
         thread.calling = is_call
         endpoint.receivers = False
         queues.append(ptr(endpoint.queue), thread)
+        inheritance.queued(thread, endpoint)
     return error
 
 
@@ -206,6 +186,7 @@ def receive(thread: Ptr[Thread]) -> Error:
     slot = some(found)
     threads.drop_caller(thread)
     endpoint = endpoint_at(slot.object)
+    inheritance.serve(thread, endpoint)
     for _ in range(STALE):
         if endpoint.queue.head is None or endpoint.receivers:
             break
@@ -217,6 +198,7 @@ def receive(thread: Ptr[Thread]) -> Error:
         sender = some(waiting)
         error = deliver(sender, thread, some(sender.waiting_slot).badge)
         queues.take(ptr(endpoint.queue), sender)
+        inheritance.left(sender, ptr(endpoint.queue))
         if error != Error.NONE:
             threads.wake_waiter(sender, error)
         else:
@@ -253,7 +235,7 @@ def reply(thread: Ptr[Thread]) -> Error:
         return error
     thread.caller = None
     caller.server = None
-    scheduler.set_level(thread, thread.base_level)
+    inheritance.settle(thread)
     threads.wake(caller, Error.NONE)
     return Error.NONE
 

@@ -1,7 +1,7 @@
 """Notifications: a word of bits. Setting them never waits; waiting takes all that are set."""
 
 from kernel.abi import Error, Kind, ThreadState
-from kernel.core import ipc, lookup, queues, threads
+from kernel.core import ipc, lookup, queues, threads, waiters
 from kernel.core.access import notification_at
 from kernel.core.objects import Notification, Thread
 from kernel.core.state import kernel
@@ -18,7 +18,7 @@ def signal(notification: Ptr[Notification], bits: u64) -> None:
             return
         thread = some(queue.head)
         queues.take(queue, thread)
-        why = ipc.live(thread)
+        why = waiters.live(thread)
         if why == Error.NONE:
             thread.frame.words[0] = notification.bits
             notification.bits = 0

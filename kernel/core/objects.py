@@ -76,6 +76,10 @@ class Queue:
 
     head: Ptr["Thread"] | None
     tail: Ptr["Thread"] | None
+    cursor: Ptr["Thread"] | None  # whose capability is looked at next (waiters.py)
+    next_checked: Ptr["Queue"] | None
+    listed: bool  # it is to be checked
+    again: bool  # once more
 
 
 @struct
@@ -95,7 +99,9 @@ class Endpoint:
     header: Header
     queue: Queue
     receivers: bool  # what the queue holds, when it is not empty
-    reserved: Array[u64, 3]
+    lent: u8  # the highest level of who queues to send (inheritance.py)
+    server: Ptr["Thread"] | None  # who received here last
+    reserved: Array[u64, 7]
 
 
 @struct
@@ -105,7 +111,6 @@ class Notification:
     header: Header
     bits: u64
     queue: Queue
-    reserved: Array[u64, 3]
 
 
 @struct
@@ -177,7 +182,8 @@ class Thread:
     identifier: u64  # for people: order of creation
     consumed: u64  # ticks it has run
     started: u64  # when it was given the CPU last
-    reserved: Array[u64, 5]
+    serving: Ptr[Endpoint] | None  # where it received last, as long as nobody else has
+    reserved: Array[u64, 4]
     # line by line
     table: Slot
     space: Slot

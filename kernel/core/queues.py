@@ -37,6 +37,8 @@ def take(queue: Ptr[Queue], thread: Ptr[Thread]) -> None:
     """Takes a thread out of the queue that it is in."""
     before = thread.queue_previous
     after = thread.queue_next
+    if queue.cursor == thread:
+        queue.cursor = after
     if before is None:
         queue.head = after
     else:

@@ -54,6 +54,8 @@ class State:
     programmed: u64  # the deadline the timer is set to
     dying: Ptr[Header] | None
     dying_last: Ptr[Header] | None
+    checked: Ptr[Queue] | None  # queues whose waiters are to be checked
+    checked_last: Ptr[Queue] | None
     arrivals: u64
     thread_count: u64
     audit_count: u64

@@ -19,6 +19,7 @@ from kernel.core import (
     thread_calls,
     threads,
     timers,
+    waiters,
 )
 from kernel.core.objects import Slot, Thread
 from kernel.core.state import kernel
@@ -122,15 +123,24 @@ def system_call(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     else:
         thread.frame.handle = u64(error)
     # Nearly always the caller goes on, and nothing about the schedule has changed.
-    if kernel.current == thread and kernel.ready >> (thread.level & 63) <= 1:
+    if kernel.current == thread and kernel.ready >> (thread.level & 63) <= 1 and not pending():
         if thread.translation == kernel.translation:
             return thread
     return leave_kernel()
 
 
 @fn
+def pending() -> bool:
+    """Whether capabilities have ended of which not all follows yet: the CPU must not sleep."""
+    return kernel.checked is not None or kernel.dying is not None
+
+
+@fn
 def leave_kernel() -> Ptr[Thread] | None:
-    """The end of every trap: who runs, and when the timer comes."""
+    """The end of every trap: a piece of what is left to do, who runs, and when the timer comes."""
+    if pending():
+        waiters.step()
+        dissolve.step()
     scheduler.choose()
     scheduler.program_timer()
     if kernel.current is not None:
@@ -167,7 +177,6 @@ def timer() -> Ptr[Thread] | None:
         if timers.first_deadline() > time or kernel.timer_count == 0:
             break
         _expire(some(kernel.timers[0]))
-    dissolve.step()
     if kernel.current is not None and kernel.slice_end <= time:
         scheduler.end_quantum()
     return leave_kernel()

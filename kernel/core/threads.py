@@ -1,7 +1,7 @@
 """What ends a thread's wait or its life: both cut every tie it has to others."""
 
 from kernel.abi import Error, ThreadState
-from kernel.core import queues, scheduler, timers
+from kernel.core import inheritance, queues, scheduler, timers
 from kernel.core.objects import Thread
 from kernel.core.state import kernel
 from kernel.lang import *
@@ -37,7 +37,7 @@ def drop_caller(thread: Ptr[Thread]) -> None:
         thread.caller = None
         caller.server = None
         wake(caller, Error.PEER_GONE)
-        scheduler.set_level(thread, thread.base_level)
+        inheritance.settle(thread)
 
 
 @fn
@@ -48,12 +48,14 @@ def leave_wait(thread: Ptr[Thread]) -> None:
         if thread.state == ThreadState.READY:
             scheduler.dequeue(thread)
         else:
-            queues.take(some(thread.queue), thread)
+            queue = some(thread.queue)
+            queues.take(queue, thread)
+            inheritance.left(thread, queue)
     if thread.server is not None:
         server = some(thread.server)
         thread.server = None
         server.caller = None
-        scheduler.set_level(server, server.base_level)
+        inheritance.settle(server)
     thread.waiting_slot = None
     thread.calling = False
 
@@ -66,7 +68,8 @@ def stop(thread: Ptr[Thread]) -> None:
     leave_wait(thread)
     thread.state = ThreadState.STOPPED
     drop_caller(thread)
-    scheduler.set_level(thread, thread.base_level)
+    inheritance.stop_serving(thread)
+    inheritance.settle(thread)
 
 
 @fn

@@ -257,7 +257,8 @@ def resume_frame(next: Ptr[Thread] | None) -> Ptr[TrapFrame]:
         return pointer_at(address_of(some(thread)), TrapFrame)
     began = cpu.read_time()
     while bounded(thread is None, 1 << 62):
-        cpu.wait_for_interrupt()
+        if not system_calls.pending():
+            cpu.wait_for_interrupt()
         cpu.enable_interrupts()  # what is pending is taken here, by trap_from_kernel
         cpu.disable_interrupts()
         thread = system_calls.leave_kernel()

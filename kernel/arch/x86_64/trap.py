@@ -244,7 +244,8 @@ def resume_frame(next: Ptr[Thread] | None) -> Ptr[TrapFrame]:
         return pointer_at(address_of(some(thread)), TrapFrame)
     began = microkernel.read_time()
     while bounded(thread is None, 1 << 62):
-        cpu.wait_for_interrupt()  # it is taken here, by trap_from_kernel
+        if not system_calls.pending():
+            cpu.wait_for_interrupt()  # it is taken here, by trap_from_kernel
         thread = system_calls.leave_kernel()
     kernel.idle_time += microkernel.read_time() - began
     return pointer_at(address_of(some(thread)), TrapFrame)

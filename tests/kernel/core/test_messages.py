@@ -45,10 +45,14 @@ class Messages(RuleBasedStateMachine):
         endpoints = [kernel.make(Kind.ENDPOINT) for _ in ENDS]
         bell, channel = kernel.make(Kind.NOTIFICATION), kernel.make(Kind.CHANNEL)
         self.handles: dict[tuple[int, int], int] = {}
+        self.between: dict[tuple[int, int], int] = {}  # what the boot thread can revoke them by
         for i, thread in enumerate(self.threads):
             table = thread.handles[Kind.TABLE]
             for slot, endpoint in zip(ENDS, endpoints, strict=True):
-                self.handles[i, slot] = kernel.give(endpoint, table, slot, badge=100 + i)
+                index, kernel.next_slot = kernel.next_slot, kernel.next_slot + 1
+                assert kernel.do(kernel.boot, SystemCall.DERIVE, endpoint, 0, index, 31, 0, 0) == Error.NONE
+                self.between[i, slot] = kernel.boot.word(0)
+                self.handles[i, slot] = kernel.give(kernel.boot.word(0), table, slot, badge=100 + i)
             self.handles[i, BELL] = kernel.give(bell, table, BELL)
             self.handles[i, CHANNEL] = kernel.give(channel, table, CHANNEL)
             self.handles[i, FRAME] = kernel.give(kernel.make(Kind.FRAME, 12), table, FRAME)
@@ -256,6 +260,19 @@ class Messages(RuleBasedStateMachine):
         if who is None:
             return
         self.act(SystemCall.DELETE, end)
+
+    @rule(end=st.sampled_from(ENDS), whose=st.integers(0, THREADS - 1))
+    def revoke_an_endpoint(self, end, whose):
+        """Somebody else takes it from a thread, whatever that does; sometimes it gets a new one."""
+        kernel, current = self.kernel, self.kernel.current()
+        assert kernel.do(kernel.boot, SystemCall.REVOKE, self.between[whose, end]) == Error.NONE
+        if whose % 2:
+            table = self.threads[whose].handles[Kind.TABLE]
+            self.handles[whose, end] = kernel.give(self.between[whose, end], table, end, badge=100 + whose)
+        kernel.set_current(current)
+        while system_calls.pending():
+            system_calls.leave_kernel()
+        self.observe()
 
     # What must be true
 

@@ -1,1 +1,0 @@
-"""A fuzzer of the system calls: what the first program `fuzz` does on a machine. See main.py."""
