@@ -34,6 +34,7 @@ def command(connect: str, elf: Path, symbols: Sequence[Path], arguments: Sequenc
     line = [program(), "-q", str(elf), "-iex", "set confirm off", "-ex", f"directory {ROOT}"]
     for path in symbols:
         line += ["-ex", f"add-symbol-file {path}"]
+    line += ["-ex", "skip -gfi */runtime*.h"]  # A step goes to the next line of Python, not into a checked addition.
     return [*line, "-ex", f"target remote {target(connect)}", *arguments]
 
 

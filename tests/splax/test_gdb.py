@@ -66,11 +66,15 @@ def check(said: str) -> None:
     assert values[:2] == ["1", "0"], "rest and count in the first round"
 
 
-def test_gdb_shows_kernel_python_on_qemu(tmp_path):
-    from kernel.image import build
-
-    machine = ["qemu", "--bios", "splax", "--kernel", str(build("riscv64").path)]
-    check(session(tmp_path, machine, [], f"break kernel/printing.py:{line_number()}", *COMMANDS, "kill")[0])
+@pytest.mark.parametrize("arch", ["riscv64", "x86_64", "aarch64"])
+def test_gdb_shows_kernel_python_on_qemu(arch, tmp_path):
+    machine, gdb, info = ["qemu", "--arch", arch], ["--arch", arch], f"kernel_arch_{arch}_boot__boot_info"
+    commands = [f"break kernel/printing.py:{line_number()}", *COMMANDS, f"print {info}.cpu_count", "step", "kill"]
+    said = session(tmp_path, machine, gdb, *commands)[0]
+    check(said)
+    values = [line.split(" = ")[1] for line in said.splitlines() if line.startswith("$")]
+    assert values[3] == "1", "a field of a struct"
+    assert "runtime.h" not in said.split("$4 =")[1], "a step stays in Python"
 
 
 def in_order(said: str, *expected: str) -> None:
