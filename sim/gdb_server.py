@@ -11,6 +11,7 @@ import os
 import select
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
@@ -113,16 +114,19 @@ class GdbServer:
         Raises Killed when gdb kills the machine.
         """
         with self.connection:
-            while self.outcome is None:
-                packet = self._receive()
-                if packet is None or packet.startswith("D"):
-                    if packet is not None:
-                        self._send("OK")
-                    return None
-                if packet.startswith("k"):
-                    raise Killed
-                self._send(self._answer(packet))
-            self._hear_out()
+            try:
+                while self.outcome is None:
+                    packet = self._receive()
+                    if packet is None or packet.startswith("D"):
+                        if packet is not None:
+                            self._send("OK")
+                        return None
+                    if packet.startswith("k"):
+                        raise Killed
+                    self._send(self._answer(packet))
+                self._hear_out()
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # gdb left without a word
         return self.outcome
 
     def _hear_out(self) -> None:
@@ -151,7 +155,8 @@ class GdbServer:
             if 0 <= start < end and len(self.buffer) >= end + 3:
                 packet = self.buffer[start + 1 : end].decode("latin-1")
                 self.buffer = self.buffer[end + 3 :]
-                self.connection.sendall(b"+")
+                with suppress(OSError):  # what it said last counts, even if it has gone
+                    self.connection.sendall(b"+")
                 return packet
             try:
                 data = self.connection.recv(PACKET)
@@ -163,11 +168,17 @@ class GdbServer:
 
     def _interrupted(self) -> bool:
         """Whether gdb asked for a stop (Ctrl-C), or has gone."""
-        if not select.select([self.connection], [], [], 0)[0]:
-            return False
-        data = self.connection.recv(PACKET)
-        self.buffer += data.replace(b"\x03", b"")
-        return not data or b"\x03" in data
+        gone = False
+        if select.select([self.connection], [], [], 0)[0]:
+            try:
+                data = self.connection.recv(PACKET)
+            except ConnectionResetError:
+                data = b""
+            self.buffer += data
+            gone = not data
+        asked = b"\x03" in self.buffer
+        self.buffer = self.buffer.replace(b"\x03", b"")
+        return asked or gone
 
     def _answer(self, packet: str) -> str:
         letter, rest = packet[:1], packet[1:]
