@@ -2,6 +2,8 @@
 the machine. Every way that a tree can be damaged is in tests/kernel/test_devicetree.py; here the whole kernel stops.
 """
 
+import re
+import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -27,9 +29,29 @@ def truncated(tree: bytes) -> bytes:
     return tree[:4] + struct.pack(">I", 0x200) + tree[8:]
 
 
+def cyclic(tree: bytes) -> bytes:
+    """The interrupt controller's interrupts go to the UART, and the UART's to the controller."""
+    if shutil.which("dtc") is None:
+        pytest.skip("install device-tree-compiler")
+    source = dtc(tree, "dtb", "dts").decode()
+    for node, properties in (
+        (r"(?:plic|intc)@\w+", "interrupt-parent = <0x777>;"),
+        (r"(?:serial|pl011)@\w+", "phandle = <0x777>;"),
+    ):
+        source, count = re.subn(rf"(\s{node} {{\n)", rf"\1{properties}\n", source, count=1)
+        assert count == 1, node
+    return dtc(source.encode(), "dts", "dtb")
+
+
+def dtc(data: bytes, given: str, wanted: str) -> bytes:
+    """A tree in the other form."""
+    return subprocess.run(["dtc", "-q", "-I", given, "-O", wanted], input=data, capture_output=True, check=True).stdout
+
+
 DAMAGE = {
     "no tree": (lambda tree: bytes(len(tree)), "does not begin with 0xd00dfeed"),
     "truncated": (truncated, "is truncated: it reaches past its own end"),
+    "cyclic": (cyclic, "has interrupt parents in a circle"),
     "no memory": (lambda tree: tree.replace(b"memory\0", b"nomory\0"), "names no memory"),
 }
 

@@ -72,6 +72,27 @@ def text(value):
     return bytes(list(value.bytes)[: value.length]).decode()
 
 
+# PROTOCOL.md of Limine 8.2: the members of each answer that the kernel reads, eight bytes each, in order.
+ANSWERS = {
+    limine.LoaderResponse: "revision name version",
+    limine.MemoryResponse: "revision entry_count entries",
+    limine.MemoryEntry: "base length memory_type",  # `type` there
+    limine.AddressResponse: "revision physical_base virtual_base",
+    limine.ValueResponse: "revision value",  # `offset` of the HHDM, `address` of the RSDP
+    limine.FileResponse: "revision file",  # `kernel_file` there
+    limine.ModuleResponse: "revision module_count modules",
+    limine.File: "revision start size_in_bytes path command_line",  # `address size path cmdline` there
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS, ids=lambda kind: kind.name)
+def test_answers_have_the_layout_of_the_specification(kind):
+    members = ANSWERS[kind].split()
+    assert [(f.name, f.offset, f.type.size) for f in kind.fields.values()] == [
+        (name, 8 * n, 8) for n, name in enumerate(members)
+    ]
+
+
 def test_facts_are_those_of_the_answers():
     error, info = read()
     assert error == BootError.NONE and info.rsdp == 0xF_59E0
