@@ -20,6 +20,8 @@ PROGRAMS = {
     "console": "kernel.services.console",
     "shell": "kernel.services.shell.main",
     "hostile": "kernel.hostile.main",
+    "fuzz": "kernel.fuzz.main",
+    "kills": "kernel.fuzz.kills",
 }
 """Name in the archive, and the module whose `main` it is. Those that `run` starts: kernel/services/run."""
 

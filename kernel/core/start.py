@@ -71,14 +71,21 @@ def make(memory: u64, index: u64, kind: Kind, bits: u64) -> u64:
 
 
 HOSTILE = constant(Name, {"words": list(name_words("hostile"))})
+FUZZ = constant(Name, {"words": list(name_words("fuzz"))})
+KILLS = constant(Name, {"words": list(name_words("kills"))})
 SERVICES = constant(Name, {"words": list(name_words("s-init"))})
 
 
 @fn
 def first_name(info: Ptr[BootInfo], name: Ptr[Name]) -> None:
-    """The first program: S-INIT, or the attacks when the command line has the word `hostile`."""
-    if has_word(text_view(ptr(info.command_line)), "hostile"):
+    """The first program: S-INIT, or by a word of the command line: `hostile`, `fuzz`, `kills` the tests."""
+    line = text_view(ptr(info.command_line))
+    if has_word(line, "hostile"):
         copy(name, HOSTILE)
+    elif has_word(line, "fuzz"):
+        copy(name, FUZZ)
+    elif has_word(line, "kills"):
+        copy(name, KILLS)
     else:
         copy(name, SERVICES)
 

@@ -202,11 +202,22 @@ def serve(message: Ptr[Message], operation: AtlasCall, now: u64) -> None:
 
 
 @fn
+def end_rest(badge: u64) -> None:
+    """A thread of a service has ended: so do the others, which would go on and register again."""
+    row = registry.find_badge(ptr(atlas), badge)
+    if row is not None:
+        forget(some(row))
+        _ = ask_init(InitCall.STOP, some(row))
+
+
+@fn
 def received(message: Ptr[Message], now: u64) -> None:
     """A message, from a client or from the kernel."""
     if message.number & FAULT_BADGE != 0:
         clean = message.words[0] == TAG_EXIT and message.words[1] == 0
-        _ = registry.ended(ptr(atlas), message.number & INDEX_MASK, clean, now)
+        badge = message.number & INDEX_MASK
+        if registry.ended(ptr(atlas), badge, clean, now) == AtlasError.NONE:
+            end_rest(badge)
         message.capability = 0
     elif message.words[0] == 0 or message.words[0] > u64(AtlasCall.KILL):
         if message.capability != 0:

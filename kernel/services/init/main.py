@@ -340,11 +340,18 @@ def set_up() -> None:
 
 
 @fn
-def run() -> Never:
-    """Starts everything, then serves."""
+def begin(elf_machine: u16) -> None:
+    """Starts everything."""
+    global machine
+    machine = elf_machine
     set_up()
     for i in range(SERVICE_COUNT):
         _ = start(i)
+
+
+@fn
+def run() -> Never:
+    """Serves."""
     message = Message()
     error = calls.receive(own_endpoint, ptr(message), NEVER_TIMES_OUT, 0)
     while True:
@@ -356,6 +363,5 @@ def run() -> Never:
 @fn
 def main(argument: u64) -> u64:
     """The first program."""
-    global machine
-    machine = trunc(argument, u16)
+    begin(trunc(argument, u16))
     run()

@@ -71,10 +71,10 @@ def _cast(kind: Type, slot: int) -> str:
     return f"({name})s[{slot}]"
 
 
-def _driver(emitter: Emitter, program: Program, cases: Sequence[Case], pairs: Sequence[Function]) -> str:
+def _driver(emitter: Emitter, program: Program, cases: Sequence[Case], everything: Sequence[Function]) -> str:
     lines = ['#include "driver.h"']
     numbers = {}
-    for function in dict.fromkeys([*(f for f, _ in cases), *pairs]):
+    for function in dict.fromkeys([*(f for f, _ in cases), *everything]):
         numbers[function] = len(numbers)
         parameters = program.signatures[function].parameters
         arguments = ", ".join(_cast(kind, i + 1) for i, (_, kind) in enumerate(parameters))
@@ -84,19 +84,21 @@ def _driver(emitter: Emitter, program: Program, cases: Sequence[Case], pairs: Se
     for function, arguments in cases:
         slots = ", ".join(f"{a & MASK:#x}" for a in (0, *arguments))
         lines.append(f"    {{ u64 slots[] = {{{slots}}}; harness_case(run_{numbers[function]}, slots); }}")
-    lines += [f"    harness_pairs(run_{numbers[function]});" for function in pairs]
+    for function in everything:
+        seconds = 256 ** (len(program.signatures[function].parameters) - 1)
+        lines.append(f"    harness_all(run_{numbers[function]}, {seconds});")
     lines += ["    harness_flush();", "    return 0;", "}"]
     return "\n".join(lines) + "\n"
 
 
 def image(
-    target: str, cases: Sequence[Case], pairs: Sequence[Function] = (), *, optimize: str = "-O2", output: Path
+    target: str, cases: Sequence[Case], everything: Sequence[Function] = (), *, optimize: str = "-O2", output: Path
 ) -> list[str]:
     """Builds an executable that runs the cases; gives the command that starts it."""
     arch, start, flags, command = TARGETS[target]
-    program = compile_program([*(f for f, _ in cases), *pairs], arch)
+    program = compile_program([*(f for f, _ in cases), *everything], arch)
     emitter = Emitter(program, native=False)
-    text = emitter.emit() + _driver(emitter, program, cases, pairs)
+    text = emitter.emit() + _driver(emitter, program, cases, everything)
     compile_flags = (*build.target(arch).flags, optimize, *build.COMMON_FLAGS, *build.FREESTANDING_FLAGS, f"-I{HERE}")
     text = f"/* {(HERE / 'driver.h').stat().st_mtime_ns} */\n{text}"  # driver.h is no part of the cache key
     made = build.compile_c(text, compile_flags, ".o")
@@ -105,14 +107,14 @@ def image(
 
 
 def on_target(
-    target: str, cases: Sequence[Case], pairs: Sequence[Function] = (), *, optimize: str = "-O2", output: Path
+    target: str, cases: Sequence[Case], everything: Sequence[Function] = (), *, optimize: str = "-O2", output: Path
 ) -> list[Result]:
-    """Results of the cases, then of the exhaustive pairs, on a target."""
-    command = image(target, cases, pairs, optimize=optimize, output=output)
+    """Results of the cases, then of all 8-bit operands of the others, on a target."""
+    command = image(target, cases, everything, optimize=optimize, output=output)
     run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     ended = (0, 1) if target == "x86_64-machine" else (0,)  # isa-debug-exit gives 2n + 1
     assert run.returncode in ended, f"{command}: status {run.returncode}\n{run.stderr}{run.stdout[-500:]}"
-    return _results(run.stdout, len(cases) + len(pairs))
+    return _results(run.stdout, len(cases) + len(everything))
 
 
 def on_rtl(cases: Sequence[Case], *, optimize: str = "-O2", output: Path) -> tuple[list[Result], int]:

@@ -1,0 +1,1 @@
+"""A fuzzer of the system calls: what the first program `fuzz` does on a machine. See main.py."""
