@@ -27,8 +27,8 @@ start_users = by_arch(
 def kernel_main(info: Ptr[BootInfo]) -> Never:
     """The kernel: paging, console, interrupts and timer are set up, interrupts are off.
 
-    Without a command line it runs the services. The word `monitor` asks for the kernel's own monitor instead, `hostile`
-    for the attacks of kernel/hostile.
+    Without a command line it runs the services. The word `monitor` asks for the kernel's own monitor instead;
+    `hostile`, `fuzz` and `kills` for the tests of kernel/hostile and kernel/fuzz.
     """
     banner(info)
     clock.start(info.timer_hz)

@@ -23,7 +23,7 @@ from kernel.user.message import Message
 
 ROUND = 400  # calls
 LOG = 8
-PAUSE = 1000  # ticks
+PAUSE = 5000  # ticks
 NONE_BUSY = roles.ACTORS
 BUILDER_SLOTS, BUILDER_LAST = 64, 99
 

@@ -178,6 +178,62 @@ def exhaust_slots() -> u64:
 
 
 @fn
+def exhaust_others() -> u64:
+    """Every other kind of object, each until there is no more; then all of them are given back."""
+    for i in range(len(OTHERS)):
+        kind = Kind(OTHERS[i])
+        wrong = exhaust(kind, 12)
+        if wrong != 0:
+            return u64(kind) << 32 | wrong
+        if calls.revoke(own(roles.MEMORY)) != Error.NONE:
+            return u64(kind)
+    return 0
+
+
+_OTHERS = (Kind.ENDPOINT, Kind.NOTIFICATION, Kind.CHANNEL, Kind.SLICE, Kind.SPACE, Kind.PAGE_TABLE, Kind.UNTYPED)
+OTHERS = constant(Array[u8, len(_OTHERS)], [int(kind) for kind in _OTHERS])
+SOON = 500  # ticks
+
+
+@fn
+def expires_soon(source: u64) -> u64:
+    """A capability that dies in a moment; 0 when it cannot be had."""
+    made: u64 = 0
+    _ = calls.delete(own(roles.FIRST_FREE))
+    right: u8 = Rights.READ | Rights.WRITE
+    error = calls.derive(source, 0, roles.FIRST_FREE, right, 0, calls.clock() + SOON, ptr(made))
+    return made if error == Error.NONE else 0
+
+
+@fn
+def expired() -> u64:
+    """Waits by a capability that dies meanwhile, and goes on with it afterwards."""
+    message = Message()
+    made: u64 = 0
+    bits: u64 = 0
+    _ = calls.wait(first_life(roles.BELL), 0, ptr(bits))
+    if calls.call(expires_soon(first_life(roles.MUTE)), ptr(message)) != Error.EXPIRED:
+        return 1
+    if calls.send(expires_soon(first_life(roles.MUTE)), ptr(message), NEVER_TIMES_OUT) != Error.EXPIRED:
+        return 2
+    if calls.receive(expires_soon(first_life(roles.MUTE)), ptr(message), NEVER_TIMES_OUT, 0) != Error.EXPIRED:
+        return 3
+    dead = expires_soon(first_life(roles.BELL))
+    if calls.wait(dead, NEVER_TIMES_OUT, ptr(bits)) != Error.EXPIRED:
+        return 4
+    if calls.notify(dead, 1) != Error.EXPIRED or calls.move(dead, 0, roles.FIRST_FREE + 1, ptr(made)) != Error.EXPIRED:
+        return 5
+    if calls.derive(dead, 0, roles.FIRST_FREE + 1, 0, 0, 0, ptr(made)) != Error.EXPIRED:
+        return 6
+    alive = expires_soon(first_life(roles.BELL))
+    longer = calls.clock() + 2 * SOON
+    error = calls.derive(alive, 0, roles.FIRST_FREE + 1, 0, 0, longer, ptr(made))
+    if error != Error.DENIED and error != Error.EXPIRED:
+        return 7
+    return 0 if calls.delete(alive) == Error.NONE else 8
+
+
+@fn
 def nobody_answers() -> u64:
     """Calls, sends and receives where nobody is."""
     message = Message()
@@ -315,6 +371,10 @@ def run(attack: Attack) -> u64:
             return exhaust(Kind.FRAME, 12)
         case Attack.EXHAUST_SLOTS:
             return exhaust_slots()
+        case Attack.EXHAUST_OTHERS:
+            return exhaust_others()
+        case Attack.EXPIRED:
+            return expired()
         case Attack.NOBODY_ANSWERS:
             return nobody_answers()
         case Attack.FORK_BOMB:

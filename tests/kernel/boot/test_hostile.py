@@ -13,6 +13,8 @@ from .test_services import MACHINES
 
 ICOUNT = ["-icount", "shift=3,sleep=off"]
 """Time is instructions, 8 ns each, and jumps where nothing runs: a run does not depend on the host's load."""
+HARDWARE_HZ = 20_000_000
+"""Nominal clock of the simulated hardware: at the usual 1 MHz a time slice is shorter than a way through the kernel."""
 DEATHS = 3  # of the functions: stack overflow, own code, data as code
 
 
@@ -20,12 +22,33 @@ DEATHS = 3  # of the functions: stack overflow, own code, data as code
 def test_every_attack_is_refused_or_ends_the_attacker_and_nobody_else_notices(arch):
     with Machine([*MACHINES[arch], *ICOUNT, "-append", "hostile", "-kernel", str(image.build(arch).path)]) as m:
         status = m.wait(90)
-    ends = re.findall(r"^  (.+): (refused|stopped|died, cause *\d+), neighbour at +(\d+) calls$", m.text, re.M)
+    judge(m.text, status)
+
+
+@pytest.mark.long
+def test_every_attack_on_the_hardware():
+    from firmware.image import build_firmware
+    from rtl.soc import SocConfig
+    from sim.machine import Machine as Hardware
+    from sim.machine import Reason
+
+    with Hardware(SocConfig(clock_hz=HARDWARE_HZ)) as machine:
+        machine.load_virt(bios=build_firmware().image, kernel=image.build("riscv64").path, append="hostile")
+        outcome = machine.run()
+        text = machine.console.read().decode().replace("\r", "")
+    print(f"{text}\n{outcome.cycle} cycles")
+    assert outcome.reason is Reason.FINISH, outcome
+    judge(text, outcome.status)
+
+
+def judge(text: str, status: int) -> None:
+    """Every attack ended as it must, and the neighbour went on."""
+    ends = re.findall(r"^  (.+): (refused|stopped|died, cause *\d+), neighbour at +(\d+) calls$", text, re.M)
     functions = ends[: len(Attack)]
-    assert "WRONG" not in m.text, m.text
+    assert "WRONG" not in text, text
     assert [name for name, *_ in functions] == [a.name.lower().replace("_", " ") for a in Attack]
     assert all(end.startswith("died") for _, end, _ in ends[len(Attack) - DEATHS :])
     progress = [int(calls) for *_, calls in ends]
     assert all(a < b for a, b in zip(progress, progress[1:], strict=False)), "the neighbour stood still"
-    assert f"hostile: {len(ends)} attacks, 0 wrong, table and memory as before\n" in m.text
+    assert f"hostile: {len(ends)} attacks, 0 wrong, table and memory as before\n" in text
     assert len(ends) > len(Attack) + attacks.ACCESSES and status == 0

@@ -14,7 +14,7 @@ import pytest
 from kernel import image
 
 from .machine import Machine
-from .test_hostile import ICOUNT
+from .test_hostile import HARDWARE_HZ, ICOUNT
 from .test_services import MACHINES
 
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
@@ -78,7 +78,7 @@ def test_ten_thousand_calls_on_the_hardware():
     from sim.machine import Machine as Hardware
     from sim.machine import Reason
 
-    with Hardware(SocConfig()) as machine:
+    with Hardware(SocConfig(clock_hz=HARDWARE_HZ)) as machine:
         append = f"fuzz seed={SEED} calls={ON_THE_RTL} deep=64"
         machine.load_virt(bios=build_firmware().image, kernel=image.build("riscv64").path, append=append)
         outcome = machine.run()
