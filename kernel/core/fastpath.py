@@ -7,7 +7,7 @@ The words of the message are not touched: trap return loads the receiver's from 
 """
 
 from kernel.abi import AuditEvent, Error, Kind, Option, ThreadState
-from kernel.core import audit, capabilities, clock, ipc, lookup, machine, queues, scheduler
+from kernel.core import audit, capabilities, clock, ipc, lookup, queues, scheduler, translations
 from kernel.core.access import endpoint_at, notification_at, slice_at, table_at, table_slot
 from kernel.core.objects import Endpoint, Slot, Thread
 from kernel.core.state import kernel
@@ -56,7 +56,7 @@ def switch_to(thread: Ptr[Thread]) -> None:
     thread.state = ThreadState.READY
     kernel.current = thread
     if thread.translation != kernel.translation:
-        kernel.translation = machine.set_translation(thread.translation)
+        translations.use(thread.translation)
 
 
 @fn(inline=True)
@@ -204,7 +204,7 @@ def notify(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     kernel.current = waiter
     scheduler.program_timer()
     if waiter.translation != kernel.translation:
-        kernel.translation = machine.set_translation(waiter.translation)
+        translations.use(waiter.translation)
     return waiter
 
 

@@ -1,34 +1,38 @@
 """Page tables, and which page a capability is mapped at.
 
 A frame, device or DMA capability is mapped at one place at most; its badge says where: page number, and identifier and
-life of the address space, so that what is left of a space that has ended is recognized. A page table likewise, with its
-level in `size`.
+life of the address space, so that what is left of a space that has ended is recognized; and with which rights that
+matter for W^X. A page table likewise, with its level in `size`.
 """
 
-from kernel.abi import PAGE, Kind
+from kernel.abi import PAGE, Error, Kind
 from kernel.core import machine
 from kernel.core.objects import Slot, Space
-from kernel.core.state import kernel
+from kernel.core.state import SPACES, kernel
+from kernel.core.translations import asid_of_space
 from kernel.lang import *
 
 LEVELS = machine.LEVELS
 FLUSH_ONE_BY_ONE = 8
 ENTRIES = 512
+FAMILY = 256  # steps of a walk over the capabilities to one piece of memory
 
 
 @bitfield(u64)
 class Mapping:
     """The badge of a mapped capability; 0 when it is not mapped."""
 
-    page: Bits[36]
+    page: Bits[35]
+    writable: bool
+    executable: bool
     identifier: Bits[12]
-    lives: Bits[16]
+    lives: Bits[15]
 
 
 @fn
 def space_of(mapping: Mapping) -> Ptr[Space] | None:
     """The address space, unless it has ended."""
-    row = ptr(kernel.spaces[mapping.identifier & 255])
+    row = ptr(kernel.spaces[mapping.identifier % SPACES])
     if row.space is None or row.lives != mapping.lives:
         return None
     return row.space
@@ -54,6 +58,43 @@ def entry_at(space: Ptr[Space], page: u64, level: u8) -> Ptr[u64] | None:
 def pages_of(slot: Ptr[Slot]) -> u64:
     """Pages that a frame, device or DMA capability covers."""
     return u64(1) << (slot.size - 12)
+
+
+@fn
+def same_memory(a: Ptr[Slot], b: Ptr[Slot]) -> bool:
+    """Whether two capabilities are to the same frame, device or DMA memory."""
+    return a.kind == b.kind and a.object == b.object
+
+
+@fn
+def opposed(slot: Ptr[Slot], writable: bool, executable: bool) -> Error:
+    """BUSY when the same memory is mapped executable by whatever capability, and is to be writable, or the reverse.
+
+    All capabilities to it are neighbours in the tree: children of each other, or brothers where their parent has gone.
+    LIMIT when there are too many of them to look at.
+    """
+    here = slot
+    steps: u32 = 0
+    while bounded(steps < FAMILY and same_memory(some(here.previous), slot), FAMILY):
+        here = some(here.previous)
+        steps += 1
+    downwards = True
+    while bounded(steps < FAMILY, FAMILY):
+        steps += 1
+        if downwards and here.badge != 0:
+            mapping = Mapping(here.badge)
+            if (writable and mapping.executable) or (executable and mapping.writable):
+                if space_of(mapping) is not None:
+                    return Error.BUSY
+        if downwards and here.first is not None:
+            here = some(here.first)
+        else:
+            after = some(here.next)
+            if not same_memory(after, slot):
+                return Error.NONE
+            downwards = after.last != here
+            here = after
+    return Error.LIMIT
 
 
 @fn
@@ -87,9 +128,9 @@ def _unmap_pages(slot: Ptr[Slot]) -> None:
             if machine.is_present(here.value) and machine.entry_physical(here.value) == physical + i * PAGE:
                 here.value = 0
                 if count <= FLUSH_ONE_BY_ONE:
-                    machine.flush_page(space.identifier, (u64(mapping.page) + i) * PAGE)
+                    machine.flush_page(asid_of_space(space.identifier), (u64(mapping.page) + i) * PAGE)
     if count > FLUSH_ONE_BY_ONE:
-        machine.flush_space(space.identifier)
+        machine.flush_space(asid_of_space(space.identifier))
 
 
 @fn
@@ -107,4 +148,4 @@ def _unmap_table(slot: Ptr[Slot]) -> None:
     here = some(entry)
     if machine.is_present(here.value) and machine.entry_physical(here.value) == machine.physical(slot.object):
         here.value = 0
-        machine.flush_space(some(found).identifier)
+        machine.flush_space(asid_of_space(some(found).identifier))

@@ -1,7 +1,7 @@
-"""Address spaces: identifiers, and the system calls that map and unmap.
+"""Address spaces: their numbers, and the system calls that map and unmap.
 
-Identifiers (ASIDs) are the kernel's: 255 spaces at once. The TLB keeps what belongs to other identifiers when spaces
-are switched; one that is given out again is flushed first.
+4,095 spaces at once; each takes 4,160 bytes of its maker's memory, so that is 17 MB of them. What the TLB calls them:
+translations.py.
 """
 
 from kernel.abi import PAGE, Error, Kind
@@ -10,36 +10,48 @@ from kernel.core.access import space_at
 from kernel.core.mappings import LEVELS, Mapping, entry_at, pages_of
 from kernel.core.objects import Slot, Space, Thread
 from kernel.core.state import SPACES, kernel
+from kernel.core.translations import asid_of_space
 from kernel.lang import *
 
-NO_LIVES_LEFT = 0xFFFF
+NO_LIVES_LEFT = 0x7FFF
 FIRST_PAGE = 16  # nothing is mapped below 64 KiB: null pointers, and fields of null structs, fault
 
 
 @fn
 def begin(object: usize) -> bool:
-    """Gives a new address space an identifier, and the kernel's half; False when no identifier is left."""
-    for i in range(1, SPACES):
-        row = ptr(kernel.spaces[i])
-        if row.space is None and row.lives != NO_LIVES_LEFT:
-            space = space_at(object)
-            row.lives += 1
-            row.space = space
-            space.identifier = trunc(i, u16)
-            space.lives = row.lives
-            space.root = object - PAGE
-            space.translation = machine.translation(machine.physical(space.root), space.identifier)
-            machine.share_kernel_half(space.root)
-            machine.flush_space(space.identifier)
-            return True
-    return False
+    """Gives a new address space a number, and the kernel's half; False when no number is left."""
+    index = kernel.spaces_free
+    if index != 0:
+        kernel.spaces_free = kernel.spaces[index % SPACES].next_free
+    elif kernel.spaces_used < SPACES - 1:
+        kernel.spaces_used += 1
+        index = kernel.spaces_used
+    else:
+        return False
+    row = ptr(kernel.spaces[index % SPACES])
+    space = space_at(object)
+    row.lives += 1
+    row.space = space
+    row.next_free = 0
+    space.identifier = index
+    space.lives = row.lives
+    space.root = object - PAGE
+    asid = asid_of_space(index)
+    space.translation = machine.translation(machine.physical(space.root), asid)
+    machine.share_kernel_half(space.root)
+    machine.flush_space(asid)
+    return True
 
 
 @fn
 def end(space: Ptr[Space]) -> None:
-    """Gives the identifier back; the CPU stops using its tables."""
-    row = ptr(kernel.spaces[space.identifier & 255])
+    """Gives the number back; the CPU stops using its tables."""
+    index = space.identifier
+    row = ptr(kernel.spaces[index % SPACES])
     row.space = None
+    if row.lives != NO_LIVES_LEFT:
+        row.next_free = kernel.spaces_free
+        kernel.spaces_free = index
     if kernel.translation == space.translation:
         kernel.translation = machine.leave_spaces()
 
@@ -59,7 +71,8 @@ def mappable(thread: Ptr[Thread]) -> Ptr[Slot] | None:
 
 @fn
 def sys_map(thread: Ptr[Thread]) -> Error:
-    """Maps memory: word0: space, word1: address, word2: READ, WRITE, EXECUTE. Never writable and executable.
+    """Maps memory: word0: space, word1: address, word2: READ, WRITE, EXECUTE. Never writable and executable,
+    nor one of them while the same memory is mapped as the other by any capability.
 
     What is mapped can be read: no CPU has pages to write only, not all have pages to run only. So READ is needed.
     """
@@ -90,13 +103,21 @@ def sys_map(thread: Ptr[Thread]) -> Error:
             return Error.NO_PAGE_TABLE
         if machine.is_present(some(entry).value):
             return Error.MAPPED
+    writable = words[2] & 2 != 0
+    executable = words[2] & 4 != 0
+    if writable or executable:
+        error = mappings.opposed(slot, writable, executable)
+        if error != Error.NONE:
+            return error
     physical = machine.physical(slot.object)
     device = slot.kind == Kind.DEVICE
     for i in bounded(range(count), 512):
         leaf = some(entry_at(space, page + i, 0))
-        leaf.value = machine.leaf_entry(physical + i * PAGE, True, words[2] & 2 != 0, words[2] & 4 != 0, device)
+        leaf.value = machine.leaf_entry(physical + i * PAGE, True, writable, executable, device)
     machine.publish_tables()
-    slot.badge = u64(Mapping(page=page, identifier=space.identifier, lives=space.lives))
+    slot.badge = u64(
+        Mapping(page=page, writable=writable, executable=executable, identifier=space.identifier, lives=space.lives)
+    )
     return Error.NONE
 
 

@@ -8,7 +8,8 @@ from kernel.lang import *
 TIMERS = 1024
 AUDIT_ENTRIES = 256
 INTERRUPTS = 96
-SPACES = 256
+SPACES = 4096
+ASIDS = 256  # RISC-V and Arm; the smallest number among CPUs that this kernel runs on
 
 
 @struct
@@ -36,10 +37,11 @@ class InterruptRow:
 
 @struct
 class SpaceRow:
-    """An address space identifier: who has it now, and how many had it (a mapping names both)."""
+    """A number of an address space: who has it now, and how many had it (a mapping names both)."""
 
     space: Ptr[Space] | None
     lives: u16
+    next_free: u16  # another number that nobody has, 0: none
 
 
 @struct
@@ -67,6 +69,9 @@ class State:
     origin: Slot
     audit: Array[AuditEntry, AUDIT_ENTRIES]
     interrupts: Array[InterruptRow, INTERRUPTS]
+    spaces_used: u16  # numbers up to this one have been given out
+    spaces_free: u16  # one that is free again; 0: none
+    asid_users: Array[u64, ASIDS]  # whose entries the TLB may hold (translations.py)
     spaces: Array[SpaceRow, SPACES]
     channel_count: u64
 

@@ -19,6 +19,7 @@ from kernel.core import (
     thread_calls,
     threads,
     timers,
+    translations,
     waiters,
 )
 from kernel.core.objects import Slot, Thread
@@ -146,7 +147,7 @@ def leave_kernel() -> Ptr[Thread] | None:
     if kernel.current is not None:
         thread = some(kernel.current)
         if thread.translation != kernel.translation:
-            kernel.translation = machine.set_translation(thread.translation)
+            translations.use(thread.translation)
     return kernel.current
 
 

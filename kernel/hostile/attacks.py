@@ -328,6 +328,40 @@ def access(number: u64) -> u64:
 
 
 @fn
+def write_what_runs() -> u64:
+    """A page that is writable by one capability and executable by another."""
+    one: u64 = 0
+    other: u64 = 0
+    table: u64 = 0
+    memory = own(roles.MEMORY)
+    space = first_life(roles.SPACE)
+    if calls.retype(memory, 0, roles.FIRST_FREE, Kind.FRAME, 12, ptr(one)) != Error.NONE:
+        return 1
+    if calls.derive(one, 0, roles.FIRST_FREE + 1, Rights.ALL, 0, 0, ptr(other)) != Error.NONE:
+        return 2
+    error = calls.map_page(one, space, BOMB_AT, Rights.READ | Rights.WRITE)
+    for i in range(3):
+        if error == Error.NO_PAGE_TABLE:
+            slot = roles.FIRST_FREE + 2 + u64(i)
+            if calls.retype(memory, 0, slot, Kind.PAGE_TABLE, 0, ptr(table)) != Error.NONE:
+                return 3
+            if calls.map_table(table, space, BOMB_AT) != Error.NONE:
+                return 4
+            error = calls.map_page(one, space, BOMB_AT, Rights.READ | Rights.WRITE)
+    if error != Error.NONE:
+        return 5
+    if calls.map_page(other, space, BOMB_AT + PAGE, Rights.READ | Rights.EXECUTE) != Error.BUSY:
+        return 6
+    if calls.unmap(one) != Error.NONE:
+        return 7
+    if calls.map_page(other, space, BOMB_AT + PAGE, Rights.READ | Rights.EXECUTE) != Error.NONE:
+        return 8
+    if calls.map_page(one, space, BOMB_AT, Rights.READ | Rights.WRITE) != Error.BUSY:
+        return 9
+    return 0
+
+
+@fn
 def write_code() -> u64:
     """Its own instructions."""
     write_volatile(word_at(LINKED_AT), 0)
@@ -377,6 +411,8 @@ def run(attack: Attack) -> u64:
             return expired()
         case Attack.NOBODY_ANSWERS:
             return nobody_answers()
+        case Attack.WRITE_WHAT_RUNS:
+            return write_what_runs()
         case Attack.FORK_BOMB:
             return bomb(0)
         case Attack.SPIN:

@@ -50,9 +50,10 @@ class Attack(IntEnum):
     EXHAUST_OTHERS = 7
     NOBODY_ANSWERS = 8
     EXPIRED = 9
-    FORK_BOMB = 10
-    SPIN = 11
-    MUTE_SERVER = 12
-    STACK_OVERFLOW = 13
-    WRITE_CODE = 14
-    RUN_STACK = 15
+    WRITE_WHAT_RUNS = 10
+    FORK_BOMB = 11
+    SPIN = 12
+    MUTE_SERVER = 13
+    STACK_OVERFLOW = 14
+    WRITE_CODE = 15
+    RUN_STACK = 16

@@ -9,19 +9,7 @@ from kernel.user.message import Message
 MOST = 4096  # bytes of one text
 TRIES = 100  # while the console is away: it is brought back within seconds
 PAUSE = 1_000_000  # ticks between two tries
-PATIENCE = 5_000_000  # ticks that a try may take: a console that hangs holds up nobody's heartbeat
 
-Wait = function_pointer("Wait", [u64], None)
-
-
-@fn
-def sleep(ticks: u64) -> None:
-    """How a program waits that has nothing else to do."""
-    calls.sleep(ticks)
-
-
-wait = variable(Wait, sleep)
-"""What is done between two tries to reach a console that is away."""
 console = variable(u64, 0)
 """The console's handle: the program sets it first."""
 pending = variable(Message)
@@ -36,13 +24,6 @@ def set_console(handle: u64) -> None:
 
 
 @fn
-def set_wait(how: Wait) -> None:
-    """What to do while the console is away."""
-    global wait
-    wait = how
-
-
-@fn
 def flush() -> None:
     """Sends what was collected. A console that stays away loses it: nobody waits for a terminal for ever."""
     global count
@@ -53,9 +34,9 @@ def flush() -> None:
         copy(message.words, pending.words)
         message.words[0] = u64(ConsoleCall.WRITE)
         message.words[1] = u64(count)
-        if u8(calls.call_within(console, ptr(message), PATIENCE)) == 0:
+        if u8(calls.call(console, ptr(message))) == 0:
             break
-        wait(PAUSE)
+        calls.sleep(PAUSE)
     count = 0
     for i in range(8):
         pending.words[i] = 0

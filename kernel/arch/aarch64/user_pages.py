@@ -75,3 +75,13 @@ def entry_physical(entry: u64) -> u64:
 def translation(root: u64, identifier: u16) -> u64:
     """TTBR0_EL1: the root and the address space identifier (D17.2.144)."""
     return root | u64(identifier) << 48
+
+
+@fn
+def asid_of(translation: u64) -> u16:
+    """The address space identifier in it."""
+    return trunc(translation >> 48, u16)
+
+
+TAGGED = True
+"""Whether entries of the TLB name their address space, and so stay when another one is used."""

@@ -70,3 +70,13 @@ def entry_physical(entry: u64) -> u64:
 def translation(root: u64, identifier: u16) -> u64:
     """satp: Sv39, ASID, root (4.1.11)."""
     return root >> 12 | u64(identifier) << 44 | _SV39
+
+
+@fn
+def asid_of(translation: u64) -> u16:
+    """The address space identifier in it."""
+    return trunc(translation >> 44 & 0xFFFF, u16)
+
+
+TAGGED = True
+"""Whether entries of the TLB name their address space, and so stay when another one is used."""

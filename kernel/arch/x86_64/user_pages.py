@@ -73,3 +73,14 @@ def translation(root: u64, identifier: u16) -> u64:
     """CR3 (4.5, table 4-12). Without process-context identifiers, the TLB is emptied with every change of it."""
     _ = identifier
     return root
+
+
+@fn
+def asid_of(translation: u64) -> u16:
+    """The address space identifier in it."""
+    _ = translation
+    return 0
+
+
+TAGGED = False
+"""Whether entries of the TLB name their address space, and so stay when another one is used."""

@@ -251,7 +251,7 @@ def take_input() -> None:
     for _ in range(64):
         message = Message()
         message.words[0] = u64(ConsoleCall.READ)
-        if calls.call_within(CONSOLE, ptr(message), service.BEAT_WAIT) != Error.NONE:
+        if calls.call(CONSOLE, ptr(message)) != Error.NONE:
             return
         count = min(message.words[0], READ_BYTES)
         if count == 0:
@@ -263,18 +263,10 @@ def take_input() -> None:
 
 
 @fn
-def wait_for_console(ticks: u64) -> None:
-    """The console is away; S-ATLAS is told meanwhile that the shell is not."""
-    calls.sleep(ticks)
-    service.beat(ptr(own_name), 0)
-
-
-@fn
 def run() -> Never:
     """Serves whoever types."""
     bits: u64 = 0
     text.set_console(CONSOLE)
-    text.set_wait(wait_for_console)
     copy(own_name, NAME)
     _ = service.register(ptr(own_name), 0)
     machine.banner()

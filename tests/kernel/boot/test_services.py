@@ -189,35 +189,6 @@ def test_what_cannot_be_run_is_an_error_that_lists_what_can(shell):
     assert "the argument is a number" in ask(shell, "run hello x")
 
 
-def test_restarts_back_off_and_are_at_most_five_a_minute_and_nobody_falls_with_who_is_away():
-    """The machine's clock jumps over what it would sleep. While the console is away, for up to a minute, the shell's
-    output waits; its heartbeat does not."""
-    command = [
-        *QEMU,
-        "-icount",
-        "shift=4,sleep=off",
-        "-append",
-        "services",
-        "-kernel",
-        str(image.build("riscv64").path),
-    ]
-    with Machine(command) as m:
-        m.expect(PROMPT, 60)
-        for _ in range(7):
-            m.send("svc kill console\r")
-            m.expect(PROMPT, 60)
-        services = rows(ask(m, "services"))
-        log = ask(m, "dmesg")
-    times = [float(t) for t in re.findall(r"([\d.]+)  atlas   console restarting", log)]
-    assert len(times) == 7
-    for n in range(4):
-        assert times[n + 1] - times[n] >= 2 ** (n + 1), times
-    assert all(b - a >= 60 for a, b in zip(times, times[5:], strict=False)), times
-    assert log.count("console restart-failed") == 2, "the sixth and the seventh had to wait for the minute"
-    assert services["console"][4] == "7" and services["shell"][4] == "0"
-    assert all(row[:2] == ["running", "healthy"] for row in services.values())
-
-
 def test_shutdown_ends_the_machine_with_status_0_and_reboot_starts_it_again():
     with machine() as m:
         m.expect(PROMPT, 60)

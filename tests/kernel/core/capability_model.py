@@ -115,7 +115,7 @@ SIZES = {
     Kind.UNTYPED: lambda bits: 1 << bits,
     Kind.FRAME: lambda bits: 1 << bits,
     Kind.TABLE: lambda bits: 128 + (LINE << bits),
-    Kind.ENDPOINT: _fixed(128),
+    Kind.ENDPOINT: _fixed(192),
     Kind.NOTIFICATION: _fixed(128),
 }
 ALIGN = {

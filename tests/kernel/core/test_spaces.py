@@ -6,7 +6,9 @@ import random
 import pytest
 
 from kernel.abi import Error, Kind, SystemCall
-from kernel.core import machine
+from kernel.core import machine, system_calls, translations
+from kernel.core.objects import Space
+from kernel.lang import layout
 from tests.kernel.core.machine import KernelUnderTest
 
 PAGE = 4096
@@ -173,3 +175,111 @@ def test_many_random_mappings_agree_with_a_dictionary():
     for n in range(30):
         found = world.translate(world.space, world.at + n * PAGE)
         assert (found[0] if found else None) == pages.get(world.at + n * PAGE)
+
+
+@pytest.mark.parametrize("first, second", [(3, 5), (5, 3), (1, 3), (5, 5), (3, 3)])
+@pytest.mark.parametrize("how", ["a brother", "a child", "a grandchild", "an orphan", "its parent", "another space"])
+def test_memory_is_writable_or_executable_by_all_of_its_capabilities(how, first, second):
+    world = World()
+    kernel = world.kernel
+    kernel.make(Kind.FRAME, 12)  # neighbours in the tree, of other memory
+    frame = kernel.make(Kind.FRAME, 12)
+    noise = kernel.make(Kind.FRAME, 12)
+    assert world.do(SystemCall.MAP, noise, world.space, world.at + 5 * PAGE, 5) == Error.NONE
+    handles = [frame]
+    for slot in range(90, 93):
+        assert world.do(SystemCall.DERIVE, handles[-1], 0, slot, 31) == Error.NONE
+        handles.append(kernel.boot.word(0))
+    assert world.do(SystemCall.DERIVE, frame, 0, 94, 31) == Error.NONE
+    brother = kernel.boot.word(0)
+    space, at = world.space, world.at
+    one, other = {
+        "a brother": (handles[1], brother),
+        "a child": (frame, handles[1]),
+        "a grandchild": (handles[1], handles[3]),
+        "an orphan": (handles[1], brother),
+        "its parent": (handles[3], frame),
+        "another space": (frame, handles[2]),
+    }[how]
+    assert world.do(SystemCall.MAP, one, space, at, first) == Error.NONE
+    if how == "an orphan":
+        assert world.do(SystemCall.DELETE, frame) == Error.NONE
+    target = at + PAGE
+    if how == "another space":
+        space = kernel.make(Kind.SPACE)
+        for _ in range(2):
+            assert world.do(SystemCall.MAP_TABLE, kernel.make(Kind.PAGE_TABLE), space, at) == Error.NONE
+    clash = first & 6 and second & 6 and first & 6 != second & 6
+    assert world.do(SystemCall.MAP, other, space, target, second) == (Error.BUSY if clash else Error.NONE)
+    if clash:
+        assert world.translate(space, target) is None
+        assert world.do(SystemCall.UNMAP, one) == Error.NONE  # which is what loaders do
+        assert world.do(SystemCall.MAP, other, space, target, second) == Error.NONE
+
+
+def test_a_mapping_of_a_space_that_has_ended_is_none():
+    world = World()
+    kernel = world.kernel
+    frame = kernel.make(Kind.FRAME, 12)
+    assert world.do(SystemCall.DERIVE, frame, 0, 90, 31) == Error.NONE
+    copy = kernel.boot.word(0)
+    assert world.do(SystemCall.MAP, frame, world.space, world.at, 3) == Error.NONE
+    other = kernel.make(Kind.SPACE)
+    for _ in range(2):
+        assert world.do(SystemCall.MAP_TABLE, kernel.make(Kind.PAGE_TABLE), other, world.at) == Error.NONE
+    assert world.do(SystemCall.MAP, copy, other, world.at, 5) == Error.BUSY
+    assert world.do(SystemCall.DELETE, world.space) == Error.NONE
+    assert world.do(SystemCall.MAP, copy, other, world.at, 5) == Error.NONE
+
+
+def test_memory_with_very_many_capabilities_is_not_made_writable_or_executable():
+    world = World()
+    kernel = world.kernel
+    frame = kernel.make(Kind.FRAME, 12)
+    for slot in range(100, 100 + 256):
+        assert world.do(SystemCall.DERIVE, frame, 0, slot, 31) == Error.NONE
+    assert world.do(SystemCall.MAP, frame, world.space, world.at, 3) == Error.LIMIT
+    assert world.do(SystemCall.MAP, frame, world.space, world.at, 1) == Error.NONE
+
+
+def test_many_spaces_share_the_identifiers_of_the_tlb_and_are_told_apart():
+    kernel = KernelUnderTest(23)
+    spaces = [kernel.make(Kind.SPACE) for _ in range(300)]
+    values = []
+    for space in spaces:
+        view = layout.view(Space, kernel.slot(space)["object"], kernel.owner)
+        values.append(view.translation)
+    assert len(set(values)) == 300
+    asids = [value >> 44 & 0xFFFF for value in values]
+    assert set(asids) == set(range(1, 256)), "all are used, without the kernel's own"
+    users: dict[int, int] = {}
+    order = random.Random(5)
+    for _ in range(2000):
+        n = order.randrange(300)
+        flushes = machine.host_flushes.value
+        translations.use(values[n])
+        assert machine.host_translation.value == values[n]
+        left_over = users.get(asids[n], values[n]) != values[n]
+        assert machine.host_flushes.value > flushes or not left_over, "the TLB holds another space's pages"
+        if users.get(asids[n]) == values[n]:
+            assert machine.host_flushes.value == flushes, "nothing of others was there"
+        users[asids[n]] = values[n]
+    kernel.check()
+    for space in spaces[::2]:
+        assert kernel.do(kernel.boot, SystemCall.DELETE, space) == Error.NONE
+    kernel.set_current(0)
+    while system_calls.pending():
+        system_calls.leave_kernel()
+    kernel.check()
+
+
+def test_one_who_makes_spaces_without_end_leaves_numbers_to_others_as_long_as_it_pays():
+    kernel = KernelUnderTest(22)
+    small = kernel.make(Kind.UNTYPED, 14)
+    before = kernel.make(Kind.SPACE)
+    for _ in range(5000):  # more than there are numbers
+        assert kernel.do(kernel.boot, SystemCall.RETYPE, small, 0, 400, int(Kind.SPACE), 0) == Error.NONE
+        assert kernel.do(kernel.boot, SystemCall.REVOKE, small) == Error.NONE
+    after = kernel.make(Kind.SPACE)
+    assert kernel.slot(before)["kind"] == kernel.slot(after)["kind"] == Kind.SPACE
+    kernel.check()
