@@ -1,14 +1,13 @@
-"""The integer units: one adder, one rotator, one counter, one logic block, one OR at the end.
+"""The integer units: one adder, one rotator, one logic block, one OR at the end (counts and minima: `bits`).
 
-    A --(word doubled)--> rotate left 0..3 --+--(low bits cleared)--> adder/subtracter --+--> compare --> condition
+    A --(word doubled)--> rotate left 0..3 --+--(low bits cleared)--> adder/subtracter --+--> less than?
                                              +--> rotate left by 4n --> mask ------------+
     A, B or 1 << B --> logic ------------------------------------------------------------+--> result
-    A --> counts, byte operations -------------------------------------------------------+
 
 The operation's encoding (`AluOp`) is nearly the control word. Shifts rotate and then mask, which gives the 32-bit
 forms, rotations, extensions and BEXT with the same hardware: a word is doubled to 64 bits first, so that rotating it by
 any amount brings the right bits into the low half. The rotator's first stages shift the adder's operand for SHnADD. A
-minimum or maximum is a logic operation chosen by the comparison. A block that is not asked gives 0.
+block that is not asked gives 0.
 
 Written with 64-bit operations and small tables of masks rather than single bits: those are what a simulator compiles
 well. The carry out of the subtraction is recovered from the sign bits; a 65th bit would double the simulator's work.
@@ -24,44 +23,53 @@ from amaranth.lib.wiring import In, Out
 from .interfaces import AluOp
 
 
-def population_count(m: Module, bits: Value) -> Value:
-    """The number of ones, by carry-save adders over slices of the word (three slices become a sum and a carry)."""
-    columns: list[Value] = [bits]  # columns[n] has bits of weight 2**n
-    step = 0
-    while any(len(column) > 2 for column in columns):
-        parts: list[list[Value]] = [[] for _ in range(len(columns) + 1)]
-        for weight, column in enumerate(columns):
-            third = len(column) // 3
-            if third:
-                a, b, c = column[:third], column[third : 2 * third], column[2 * third : 3 * third]
-                parts[weight].append(a ^ b ^ c)
-                parts[weight + 1].append((a & b) | (c & (a | b)))
-            parts[weight].append(column[3 * third :])
-        columns = []
-        for weight, pieces in enumerate(parts):
-            width = sum(len(piece) for piece in pieces)
-            if width:
-                column = Signal(width, name=f"ones_{step}_{1 << weight}")
-                m.d.comb += column.eq(Cat(pieces))
-                columns.append(column)
-        step += 1
-    augend = Cat(column[0] for column in columns)
-    addend = Cat(column[1] if len(column) > 1 else C(0, 1) for column in columns)
-    return (augend + addend)[: len(bits).bit_length()]
-
-
 def reduced_has(op) -> Value:
     """Whether the reduced unit has the operation: groups 0 and 1 of `AluOp`, the adder's and the logic's."""
     return ~Value.cast(op)[5]
 
 
+def less_than(a: Value, b: Value, difference: Value, *, unsigned: Value) -> Value:
+    """A < B from the sign bits: where they are equal, that of the 64-bit difference tells."""
+    return Mux(a[63] ^ b[63], Mux(unsigned, b[63], a[63]), difference[63])
+
+
+class Comparator(wiring.Component):
+    """The comparisons of branches, minima and maxima. Combinational; sooner than the ALU, which chooses operands.
+
+    Members
+    -------
+    op : In(AluOp)
+        EQ, NE, SLT, GE, SLTU or GEU; of MIN, MAX, MINU and MAXU: whether it is A.
+    a, b : In(64)
+        Operands.
+    condition : Out(1)
+        Whether it holds; any value for other operations.
+    """
+
+    op: In(AluOp)
+    a: In(64)
+    b: In(64)
+    condition: Out(1)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        op = Value.cast(self.op)
+        difference = Signal(64)
+        less = less_than(self.a, self.b, difference, unsigned=op[1])
+        m.d.comb += [
+            difference.eq(self.a - self.b),
+            self.condition.eq(Mux(op[2], less, self.a == self.b) ^ op[0]),
+        ]
+        return m
+
+
 class Alu(wiring.Component):
-    """Integer operations of RV64I, Zba, Zbb and Zbs. Combinational.
+    """Integer operations of RV64I, Zba, Zbb and Zbs but group 3 of `AluOp`. Combinational.
 
     Parameters
     ----------
     reduced : bool
-        Leave out rotator, counts and bytes: `result` is defined where `reduced_has(op)`, as `condition` always is.
+        Leave out the rotator: `result` is defined where `reduced_has(op)`.
 
     Members
     -------
@@ -69,13 +77,11 @@ class Alu(wiring.Component):
         The operation.
     word : In(1)
         Its 32-bit form (ADDW, SRAW, ROLW, CLZW, ...): the low words count, bit 31 of the result is extended.
-        Defined for ADD, SUB, SLL, SRL, SRA, ROL, ROR, CLZ, CTZ and CPOP; 0 for all others.
+        Defined for ADD, SUB, SLL, SRL, SRA, ROL and ROR; 0 for all others.
     a, b : In(64)
         Operands.
     result : Out(64)
-        The result; any value for EQ, NE, GE and GEU.
-    condition : Out(1)
-        The comparison EQ, NE, SLT, GE, SLTU or GEU of A and B; any value for other operations.
+        The result; any value for EQ, NE, GE, GEU, and group 3 of `AluOp`.
     """
 
     op: In(AluOp)
@@ -83,7 +89,6 @@ class Alu(wiring.Component):
     a: In(64)
     b: In(64)
     result: Out(64)
-    condition: Out(1)
 
     def __init__(self, *, reduced: bool = False):
         self.reduced = reduced
@@ -103,10 +108,9 @@ class Alu(wiring.Component):
         op = Value.cast(self.op)
 
         if self.reduced:
-            adding, logical, rotating, minmax, other = ~op[4], op[4], C(0, 1), C(0, 1), C(0, 1)
+            adding, logical, rotating = ~op[4], op[4], C(0, 1)
         else:
             adding, logical, rotating = op[4:6] == 0, op[4:6] == 1, op[4:6] == 2
-            minmax, other = op[4:6].all() & op[3], op[4:6].all() & ~op[3]
         subtract = op[3]
 
         # --- distance of the rotation, to the left
@@ -145,15 +149,9 @@ class Alu(wiring.Component):
             total.eq(augend + addend + subtract),
         ]
 
-        # --- compare; less-than from the sign bits: where they are equal, the difference's sign tells
-        unsigned, negate = op[1], op[0]
-        less = Mux(a[63] ^ b[63], Mux(unsigned, b[63], a[63]), total[63])
-        m.d.comb += self.condition.eq(Mux(op[2], less, a == b) ^ negate)
-        set_condition = adding & op[3] & op[2]
+        set_less = adding & op[3] & op[2]
 
-        # --- logic: XOR, OR, AND or B; a minimum or maximum is A | 0 or B; A & 0 when not asked
-        choose_a = minmax & self.condition
-        choose_b = minmax & ~self.condition
+        # --- logic: XOR, OR, AND or B; A & 0 when not asked
         ones = (1 << 64) - 1
         single_bits = self._table(m, "bit_in_byte", [(1 << n) * (ones // 255) for n in range(8)], b[:3])
         single_byte = self._table(
@@ -161,11 +159,11 @@ class Alu(wiring.Component):
         )
         operand = Signal(64)
         logic = Signal(64)
-        use_b = (logical & ~op[3]) | choose_b
+        use_b = logical & ~op[3]
         m.d.comb += operand.eq(
             ((b & use_b.replicate(64)) | (single_bits & single_byte)) ^ (logical & op[2]).replicate(64)
         )
-        function = Cat(Mux(logical, op[0], minmax), Mux(logical, op[1], ~choose_a))
+        function = Cat(logical & op[0], op[1] | ~logical)
         with m.Switch(function):
             with m.Case(0):
                 m.d.comb += logic.eq(a ^ operand)
@@ -177,10 +175,10 @@ class Alu(wiring.Component):
                 m.d.comb += logic.eq(operand)
 
         # --- result
-        sum_ = total & (adding & ~set_condition).replicate(64)
-        parts = sum_ | logic | (set_condition & self.condition)
+        sum_ = total & (adding & ~set_less).replicate(64)
+        parts = sum_ | logic | (set_less & less_than(a, b, total, unsigned=op[1]))
         if not self.reduced:
-            parts |= self._shifted(m, rotating, amount, stages[-1]) | self._bytes(m, other) | self._counted(m, other)
+            parts |= self._shifted(m, rotating, amount, stages[-1])
         value = Signal(64)
         m.d.comb += [
             value.eq(parts),
@@ -212,43 +210,3 @@ class Alu(wiring.Component):
         sign = Mux(special, Mux(unmasked, a[15], a[7]), Mux(word, a[31], a[63]))
         fill = rotating & arithmetic & ~left & sign
         return (rotated & keep) | (fill.replicate(64) & ~keep)
-
-    def _counted(self, m: Module, other: Value) -> Value:
-        """Counts: halve the word six times towards the first one from the top (CLZ) or from the bottom (CTZ)."""
-        a, word, op = self.a, self.word, Value.cast(self.op)
-        trailing = op[0]
-        digits = []
-        part: Value = a
-        zero = ~Cat(a[:32], Mux(word, 0, a[32:])).any()
-        for n in reversed(range(6)):
-            half = 1 << n
-            low, high = part[:half], part[half:]
-            take_high = Signal(name=f"take_high_{half}")
-            following = Signal(half, name=f"count_{half}")
-            found_high = Mux(trailing, ~low.any(), high.any())
-            if n == 5:
-                found_high &= ~word
-                digits.append(Mux(word, 0, found_high ^ ~trailing))
-            else:
-                digits.append(take_high ^ ~trailing)
-            m.d.comb += [take_high.eq(found_high), following.eq(Mux(take_high, high, low))]
-            part = following
-        position = Cat(reversed(digits))
-        zeros = Mux(zero, Mux(word, 32, 64), position)
-        ones_ = population_count(m, Cat(a[:32], Mux(word, 0, a[32:])))
-        return Mux(op[1], ones_, zeros) & (other & ~op[2]).replicate(7)
-
-    def _bytes(self, m: Module, other: Value) -> Value:
-        """REV8, ORC.B."""
-        a, op = self.a, Value.cast(self.op)
-        ones = (1 << 64) - 1
-        reversed_bytes = Cat(a[8 * n : 8 * n + 8] for n in reversed(range(8))) & (other & op[2] & op[1]).replicate(64)
-        some = [Signal(64, name=f"or_{n}") for n in range(6)]
-        m.d.comb += [
-            some[0].eq(a | (a >> 4)),
-            some[1].eq(some[0] | (some[0] >> 2)),
-            some[2].eq((some[1] | (some[1] >> 1)) & Mux(other & op[2] & ~op[1], ones // 255, 0)),
-        ]
-        for n, by in enumerate((1, 2, 4), start=3):
-            m.d.comb += some[n].eq(some[n - 1] | Cat(C(0, by), some[n - 1][: 64 - by]))
-        return reversed_bytes | some[5]

@@ -1,6 +1,6 @@
 """Branches: decided in X, or in M where an operand came late; what fetch learns from them.
 
-X   decided ------ wrong? --> redirect at once
+X   decided ------ wrong? --> redirect in the next cycle
 |   not decided: the prediction stands (a conditional branch's target is checked all the same)
 M   decided ------ wrong? --> redirect in the next cycle
 |
@@ -57,8 +57,10 @@ class BranchUnit(wiring.Component):
         Its address and that of the instruction behind it.
     predicted : In
         The members of `predicted_members`.
+    overtaken : In(1)
+        What is in M will redirect, or trap: X must not.
     redirect : Out(1), redirect_pc : Out(64)
-        Go elsewhere, at once.
+        What is in D came the wrong way: go elsewhere in the next cycle.
 
     Members, instruction in M
     -------------------------
@@ -76,7 +78,7 @@ class BranchUnit(wiring.Component):
     training : Out(Training)
         Of the instruction in M.
     repair : Out(Repair)
-        With `redirect`; in the cycle after `wrong`, for it.
+        In the cycle after `redirect` or `wrong`; the latter counts where both were.
     """
 
     def __init__(self, config: CoreConfig):
@@ -97,6 +99,7 @@ class BranchUnit(wiring.Component):
                 "pc": In(64),
                 "next_pc": In(64),
                 "predicted": In(wiring.Signature({k: Out(v) for k, v in predicted_members(config).items()})),
+                "overtaken": In(1),
                 "redirect": Out(1),
                 "redirect_pc": Out(64),
                 "retires": In(1),
@@ -131,7 +134,7 @@ class BranchUnit(wiring.Component):
                 )
             ),
             wrong.eq((taken != predicted.taken) | (taken & target_wrong & ~(self.late & indirect))),
-            self.redirect.eq(self.valid & self.fresh & (self.torn | (wrong & self.sound))),
+            self.redirect.eq(self.valid & self.fresh & ~self.overtaken & (self.torn | (wrong & self.sound))),
             self.redirect_pc.eq(Mux(self.torn, self.pc, Mux(taken, jump_target, self.next_pc))),
         ]
         is_branch = self.branch != Branch.NONE
@@ -234,30 +237,27 @@ class BranchUnit(wiring.Component):
         with m.Else():
             m.d.comb += train.counter.eq(Mux(counter == 0, 0, counter - 1))
 
-        # -- repair: of X at once, else of M a cycle later
-        late_repair = Repair(config).create()
-        m.d.sync += [
-            late_repair.valid.eq(self.wrong),
-            late_repair.history.eq(history),
-            late_repair.ras_top.eq(ras_top),
-            late_repair.conditional.eq(was_conditional & (known | late_taken)),
-            late_repair.taken.eq(late_taken),
-            late_repair.call.eq(was_kind == BranchKind.CALL),
-            late_repair.returns.eq(was_kind == BranchKind.RETURN),
-            late_repair.link.eq(after),
+        # -- repair
+        repair = Repair(config).create()
+        m.d.comb += [
+            repair.valid.eq(self.wrong | self.redirect),
+            repair.history.eq(predicted.history),
+            repair.ras_top.eq(predicted.ras_top),
+            repair.conditional.eq(conditional & (predicted.known | taken)),
+            repair.taken.eq(taken),
+            repair.call.eq(is_branch & (kind == BranchKind.CALL)),
+            repair.returns.eq(is_branch & (kind == BranchKind.RETURN)),
+            repair.link.bits.eq(self.next_pc[1:]),
         ]
-        repair = self.repair
-        with m.If(late_repair.valid):
-            m.d.comb += [getattr(repair, name).eq(getattr(late_repair, name)) for name in Repair(config).members]
-        with m.Else():
+        with m.If(self.wrong):
             m.d.comb += [
-                repair.valid.eq(self.redirect),
-                repair.history.eq(predicted.history),
-                repair.ras_top.eq(predicted.ras_top),
-                repair.conditional.eq(conditional & (predicted.known | taken)),
-                repair.taken.eq(taken),
-                repair.call.eq(is_branch & (kind == BranchKind.CALL)),
-                repair.returns.eq(is_branch & (kind == BranchKind.RETURN)),
-                repair.link.bits.eq(self.next_pc[1:]),
+                repair.history.eq(history),
+                repair.ras_top.eq(ras_top),
+                repair.conditional.eq(was_conditional & (known | late_taken)),
+                repair.taken.eq(late_taken),
+                repair.call.eq(was_kind == BranchKind.CALL),
+                repair.returns.eq(was_kind == BranchKind.RETURN),
+                repair.link.eq(after),
             ]
+        m.d.sync += [getattr(self.repair, name).eq(getattr(repair, name)) for name in Repair(config).members]
         return m

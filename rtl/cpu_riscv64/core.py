@@ -6,9 +6,9 @@
     M  memory access, second ALU, CSR, traps: what passes M has happened, in program order
     W  register file write
 
-D, X and M move together: while M waits, nobody moves. A redirect from X (misprediction) goes to fetch in the same
-cycle, one from M (trap, return, fence, misprediction) in the next. Killing is clearing `valid`. What is read and ready
-when is the table in `resources`.
+D, X and M move together: while M waits, nobody moves. Every redirect (X: misprediction; M: trap, return, fence,
+misprediction) passes one register, so fetch hears of it in the next cycle. Killing is clearing `valid`. What is read
+and ready when is the table in `resources`.
 """
 
 from amaranth.hdl import Module, Mux, Signal
@@ -16,7 +16,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..bus import axi4
-from .alu import Alu
+from .alu import Alu, Comparator
+from .bits import Bits, is_bits
 from .branches import BranchUnit, predicted_members
 from .config import CoreConfig
 from .csr import CsrFile, csr_values_layout
@@ -28,6 +29,7 @@ from .fetch.buffer import FetchFault
 from .fetch.fetch import Fetch
 from .interfaces import (
     Branch,
+    Cause,
     Control,
     Memory,
     OperandA,
@@ -35,6 +37,7 @@ from .interfaces import (
     ProbeSignature,
     Rvfi,
     System,
+    TrapRequest,
     Unit,
     events_layout,
 )
@@ -117,6 +120,9 @@ class Core(wiring.Component):
         m.submodules.operands = operands = Operands()
         m.submodules.alu = alu = Alu()
         m.submodules.late_alu = late_alu = Alu(reduced=True)
+        m.submodules.comparator = comparator = Comparator()
+        m.submodules.late_comparator = late_comparator = Comparator()
+        m.submodules.bits = bits = Bits()
         m.submodules.branches = branches = BranchUnit(config)
         m.submodules.multiplier = multiplier = Multiplier()
         m.submodules.divider = divider = Divider()
@@ -143,8 +149,8 @@ class Core(wiring.Component):
         x_blocked = Signal()  # it cannot yet
         m_waits = Signal()  # M's instruction stays
         m_flush = Signal()  # M's instruction ends with a redirect: whatever is behind it was in vain
-        m_redirect = Signal()
-        m_redirect_pc = Signal(64)
+        redirect = Signal()  # to fetch, a cycle later; what is in D then came the wrong way, too
+        redirect_pc = Signal(64)
 
         # -- stage registers
         x_valid = Signal()
@@ -174,6 +180,7 @@ class Core(wiring.Component):
         m_address = Signal(64)
         m_value = Signal(64)
         m_deferred = Signal()  # the result comes from the second ALU
+        m_bits = Signal()  # or from `bits`
         m_illegal = Signal()
         m_fault = Signal(FetchFault)
         m_fault_in_second_half = Signal()
@@ -211,13 +218,14 @@ class Core(wiring.Component):
             late.eq(operands.rs1_late | operands.rs2_late),
             bad.eq(instruction.fault.valid | instruction.torn | decoder.control.illegal),
             # what a redirect overtakes is killed where it arrives: the redirect comes too late to stop it
-            d_fire.eq(instruction.valid & (~operands.hazard | bad) & (~x_valid | ~x_blocked) & ~m_waits),
+            # (one that is none waits for operands, too: that is known sooner than that it is none)
+            d_fire.eq(instruction.valid & ~operands.hazard & (~x_valid | ~x_blocked) & ~m_waits),
             instruction.consume.eq(d_fire),
         ]
         m.d.sync += x_fresh.eq(d_fire)
         with m.If(d_fire):
             m.d.sync += [
-                x_valid.eq(~branches.redirect & ~m_redirect),
+                x_valid.eq(~branches.redirect & ~redirect),
                 x_pc.eq(instruction.pc),
                 x_next.eq(instruction.next_pc),
                 x_insn.eq(instruction.raw),
@@ -247,6 +255,7 @@ class Core(wiring.Component):
                 m.d.sync += x_valid.eq(0)
 
         # ---------------------------------------------------------------------------------------------------- X
+        is_csr = m_control.unit == Unit.CSR
         x_is_memory = Signal()
         x_address = Signal(64)  # branch target, or memory address
         x_deferred = Signal()
@@ -283,7 +292,10 @@ class Core(wiring.Component):
             branches.branch.eq(x_control.branch),
             branches.rd.eq(x_control.rd),
             branches.rs1.eq(x_control.rs1),
-            branches.condition.eq(alu.condition),
+            comparator.op.eq(x_control.alu),
+            comparator.a.eq(x_rs1),
+            comparator.b.eq(x_rs2),
+            branches.condition.eq(comparator.condition),
             branches.address.eq(x_address),
             branches.pc.eq(x_pc),
             branches.next_pc.eq(x_next),
@@ -291,7 +303,12 @@ class Core(wiring.Component):
             multiplier.b.eq(x_rs2),
             multiplier.op.eq(x_control.mul),
             multiplier.word.eq(x_control.word),
-            multiplier.start.eq(x_fire & (x_control.unit == Unit.MULTIPLY)),
+            multiplier.start.eq(x_valid & (x_control.unit == Unit.MULTIPLY)),  # again and again while it cannot move
+            bits.op.eq(x_control.alu),
+            bits.word.eq(x_control.word),
+            bits.a.eq(x_rs1),
+            bits.condition.eq(comparator.condition),
+            bits.hold.eq(~x_valid | (x_control.unit != Unit.ALU) | ~is_bits(x_control.alu)),
             memory.x_memory.eq(x_is_memory),
             memory.x_address.eq(x_address),
             memory.x_size.eq(x_control.size),
@@ -311,6 +328,7 @@ class Core(wiring.Component):
                 m_address.eq(x_address),
                 m_value.eq(alu.result),
                 m_deferred.eq(x_deferred & (x_control.unit == Unit.ALU)),
+                m_bits.eq((x_control.unit == Unit.ALU) & is_bits(x_control.alu)),
                 m_illegal.eq(x_illegal),
                 m_fault.eq(x_fault),
                 m_fault_in_second_half.eq(x_fault_in_second_half),
@@ -319,9 +337,13 @@ class Core(wiring.Component):
             m.d.sync += m_valid.eq(0)
 
         # ---------------------------------------------------------------------------------------------------- M
-        interrupted = Signal()
         go = Signal()  # executes: no exception known from before, not interrupted
+        m_settled = Signal()  # not in its first or second cycle, but then anything
+        # an exception or interrupt is noted in one cycle, and is taken in the next
+        interrupted = Signal()
+        raised = Signal()
         trapped = Signal()
+        trap = Signal(TrapRequest)
         # decided a cycle ahead; not from what this cycle's instruction is about to change
         interrupt_pending = Signal()
         interrupt_cause = Signal(4)  # none is above 15
@@ -331,14 +353,15 @@ class Core(wiring.Component):
         ]
         system = m_control.system
         is_system = m_control.unit == Unit.SYSTEM
-        is_csr = m_control.unit == Unit.CSR
         is_memory = m_control.unit == Unit.MEMORY
         m.d.comb += [
             interrupted.eq(m_valid & m_fresh & interrupt_pending),
-            go.eq(m_valid & ~interrupted & ~m_illegal & ~m_fault.valid),
+            raised.eq(m_valid & ~trapped & (interrupted | exceptions.raised)),
+            go.eq(m_valid & ~interrupted & ~trapped & ~m_illegal & ~m_fault.valid),
             csr.prepare.eq(x_fire),
             csr.prepare_address.eq(x_insn[20:32]),
-            csr.access.eq(go & is_csr & ~m_fresh),  # in its second cycle the CSR's address is decoded
+            csr.look.eq(go & is_csr & ~m_fresh),  # in its second cycle the CSR's address is decoded
+            csr.access.eq(csr.look & m_settled),
             csr.address.eq(m_insn[20:32]),
             csr.op.eq(m_control.csr),
             csr.operand.eq(Mux(m_control.csr_immediate, m_insn[15:20], m_rs1)),
@@ -349,10 +372,8 @@ class Core(wiring.Component):
             memory.m_size.eq(m_control.size),
             memory.m_unsigned.eq(m_control.unsigned),
             memory.m_amo.eq(m_control.amo),
-            memory.context.eq(csr.data_context),
             memory.ram_end.eq(self.ram_end),
             walker.ram_end.eq(self.ram_end),
-            fetch.context.eq(csr.fetch_context),
             divider.a.eq(m_rs1),
             divider.b.eq(m_rs2),
             divider.op.eq(m_control.div),
@@ -362,8 +383,15 @@ class Core(wiring.Component):
             late_alu.word.eq(m_control.word),
             late_alu.a.eq(m_rs1),
             late_alu.b.eq(m_rs2),
+            bits.later_op.eq(m_control.alu),
+            bits.later_word.eq(m_control.word),
+            bits.later_a.eq(m_rs1),
+            bits.later_b.eq(m_rs2),
             branches.retires.eq(m_retires),
-            branches.late_condition.eq(late_alu.condition),
+            late_comparator.op.eq(m_control.alu),
+            late_comparator.a.eq(m_rs1),
+            late_comparator.b.eq(m_rs2),
+            branches.late_condition.eq(late_comparator.condition),
             branches.late_address.eq(late_alu.result),
             exceptions.unit.eq(m_control.unit),
             exceptions.system.eq(system),
@@ -381,13 +409,20 @@ class Core(wiring.Component):
             exceptions.memory_fault.eq(memory.fault),
             exceptions.memory_cause.eq(memory.cause),
             exceptions.memory_tval.eq(memory.tval),
-            trapped.eq(m_valid & (interrupted | exceptions.raised)),
+            csr.trap.eq(trap),
             csr.trap.valid.eq(trapped),
-            csr.trap.interrupt.eq(interrupted),
-            csr.trap.cause.eq(Mux(interrupted, interrupt_cause, exceptions.cause)),
-            csr.trap.epc.eq(m_pc),
-            csr.trap.tval.eq(Mux(interrupted, 0, exceptions.tval)),
         ]
+        m.d.sync += [
+            m_settled.eq(~m_fresh),
+            trapped.eq(raised),
+            trap.interrupt.eq(interrupted),
+            trap.cause.eq(Mux(interrupted, interrupt_cause, exceptions.cause)),
+            trap.epc.eq(m_pc),
+            trap.tval.eq(Mux(interrupted, 0, exceptions.tval)),
+        ]
+
+        # A cycle late: whatever changes them, fetch begins anew behind it.
+        m.d.sync += [memory.context.eq(csr.data_context), fetch.context.eq(csr.fetch_context)]
 
         # what takes its time
         ends = Signal()  # the instruction in M is over, if it does not trap and is no load or store that hits
@@ -401,7 +436,7 @@ class Core(wiring.Component):
                 m.d.comb += ends.eq(divider.done & ~m_fresh)  # `done` stays from the last division
             with m.Case(Unit.CSR):
                 m.d.comb += [
-                    ends.eq(Mux(csr.pmp_written | fences.pmp_started, fences.ends, ~m_fresh)),
+                    ends.eq(Mux(csr.pmp_written | fences.pmp_started, fences.ends, ~m_fresh & m_settled)),
                     refetch.eq(csr.flush | fences.pmp_started),
                     fences.pmp_written.eq(csr.commit & csr.pmp_written),
                 ]
@@ -421,24 +456,28 @@ class Core(wiring.Component):
                         ]
         m.d.comb += [
             # `memory.fast` comes late: all else is decided before
-            m_waits.eq((m_valid & ~trapped & ~ends) & ~memory.fast),
-            m_retires.eq((m_valid & ~trapped & ends) | memory.fast),
-            m_flush.eq(trapped | (m_valid & ends & (refetch | returning))),
+            m_waits.eq((m_valid & ~trapped & (raised | ~ends)) & ~memory.fast),
+            m_retires.eq((m_valid & ~trapped & ~raised & ends) | memory.fast),
+            m_flush.eq(trapped | (m_valid & ~raised & ends & (refetch | returning))),
             csr.commit.eq(csr.access & ~csr.illegal & ~fences.pmp_started),
             csr.mret.eq(m_retires & is_system & (system == System.MRET)),
             csr.sret.eq(m_retires & is_system & (system == System.SRET)),
             csr.retire.eq(m_retires),
         ]
-        m.d.sync += [
-            m_redirect.eq(m_flush | branches.wrong),
-            m_redirect_pc.eq(Mux(trapped, csr.trap_vector, Mux(returning, csr.return_pc, branches.follows))),
-        ]
+        m_leaves = m_valid & (refetch | returning)  # what is in X will not be executed, wherever it goes
+        m.d.comb += branches.overtaken.eq(m_leaves)
+        m.d.sync += redirect.eq(m_flush | branches.wrong | branches.redirect)
+        with m.If(trapped):
+            m.d.sync += redirect_pc.eq(csr.trap_vector)
+        with m.Elif(m_leaves):
+            m.d.sync += redirect_pc.eq(Mux(returning, csr.return_pc, branches.follows))
+        with m.Elif(branches.wrong):
+            m.d.sync += redirect_pc.eq(branches.follows)
+        with m.Else():
+            m.d.sync += redirect_pc.eq(branches.redirect_pc)
         with m.If(m_flush | branches.wrong):
             m.d.sync += [x_valid.eq(0), m_valid.eq(0)]
-        m.d.comb += [
-            fetch.redirect.eq(m_redirect | branches.redirect),
-            fetch.redirect_pc.eq(Mux(m_redirect, m_redirect_pc, branches.redirect_pc)),
-        ]
+        m.d.comb += [fetch.redirect.eq(redirect), fetch.redirect_pc.eq(redirect_pc)]
 
         sfence = memory.sfence
         m.d.comb += [
@@ -458,10 +497,16 @@ class Core(wiring.Component):
             fetch.sfence.eq(sfence),
         ]
 
-        early_result = Signal(64)  # what is no load that hits
+        early_result = Signal(64)  # the second ALU's comes later, and a load's that hits last
         m.d.comb += [
-            early_result.eq(Mux(m_deferred, late_alu.result, m_value)),
-            m_result.eq(Mux(is_memory & ~memory.reply, memory.loaded, early_result)),
+            early_result.eq(Mux(m_bits, bits.result, m_value)),
+            m_result.eq(
+                Mux(
+                    is_memory & ~memory.reply,
+                    memory.loaded,
+                    Mux(m_deferred, late_alu.result, early_result),
+                )
+            ),
         ]
         with m.Switch(m_control.unit):
             with m.Case(Unit.MEMORY):
@@ -527,10 +572,10 @@ class Core(wiring.Component):
             self.events.load.eq(m_retires & is_memory & (m_control.memory != Memory.STORE)),
             self.events.store.eq(m_retires & is_memory & (m_control.memory == Memory.STORE)),
             self.events.stall_frontend.eq(~instruction.valid & ~m_waits),
-            self.events.stall_hazard.eq(instruction.valid & operands.hazard & ~bad & ~m_waits),
+            self.events.stall_hazard.eq(instruction.valid & operands.hazard & ~m_waits),
             self.events.stall_memory.eq(m_waits & is_memory),
             self.retire.eq(m_retires),
-            self.exception.eq(trapped & ~interrupted),
+            self.exception.eq(trapped & ~trap.interrupt),
             self.csrs.eq(csr.values),
             self.privilege.eq(csr.privilege),
             self.store_valid.eq(memory.store_valid),
@@ -545,7 +590,7 @@ class Core(wiring.Component):
             m.d.comb += [
                 report.retires.eq(m_retires),
                 report.trapped.eq(trapped),
-                report.interrupted.eq(interrupted),
+                report.interrupted.eq(trap.interrupt),
                 report.undecoded.eq(m_illegal | m_fault.valid),
                 report.fetch_fault.eq(m_fault.valid),
                 report.control.eq(m_control),
@@ -558,9 +603,9 @@ class Core(wiring.Component):
                 report.address.eq(m_address),
                 report.store_data.eq(Mux(m_control.memory == Memory.AMO, memory.amo_result, m_rs2)),
                 report.privilege.eq(csr.privilege),
-                report.cause.eq(exceptions.cause),
-                report.interrupt_cause.eq(interrupt_cause),
-                report.tval.eq(exceptions.tval),
+                report.cause.eq(Cause(trap.cause[:4])),
+                report.interrupt_cause.eq(trap.cause),
+                report.tval.eq(trap.tval),
                 report.trap_vector.eq(csr.trap_vector),
             ]
         return m

@@ -2,15 +2,13 @@
 
 With A = a1 * 2**32 + a0 and B likewise, the product is a0 b0 + (a1 b0 + a0 b1) 2**32 + a1 b1 2**64. The products are
 made of DSP blocks in stage X and kept in registers that are enabled by `start` only, so that nothing moves while no
-multiplication runs. a1 and b1 carry a 33rd bit, the sign (or 0 for unsigned operands). The sum never needs more than
-64 bits at a time:
+multiplication runs. a1 and b1 carry a 33rd bit, the sign (or 0 for unsigned operands). Two additions follow each other:
 
-    low  = a0 b1 + (a0 b0 >> 32)           = floor(a0 * B / 2**32), which has B's sign
-    high = a1 b0 + (low mod 2**32)
-    product = (a1 b1 + (low >> 32) + (high >> 32)) : high[31:0] : (a0 b0)[31:0]
+    middle = a1 b0 + a0 b1                                        signed, 66 bits
+    product[127:32] = (a1 b1 : a0 b0[63:32]) + middle
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,7 +21,7 @@ class Multiplier(wiring.Component):
     Members
     -------
     start : In(1)
-        A multiplication is in X; ignored while `stall`.
+        A multiplication is in X; ignored while `stall`. It may come again and again with the same operands.
     stall : In(1)
         The instruction in M stays there, and so does `result`.
     op : In(MulOp)
@@ -73,22 +71,16 @@ class Multiplier(wiring.Component):
                 word.eq(self.word),
             ]
 
-        low = Signal(64)
-        high = Signal(64)
-        top = Signal(64)
+        middle = Signal(signed(66))
+        upper_part = Signal(96)
         m.d.comb += [
-            low.eq(a0b1 + a0b0[32:]),
-            high.eq(a1b0 + low[:32]),
-            top.eq(
-                a1b1
-                + Cat(low[32:], (low[63] & b_negative).replicate(32))
-                + Cat(high[32:], (high[63] & a_negative).replicate(32))
-            ),
+            middle.eq(Cat(a0b1, a0b1[63] & b_negative).as_signed() + Cat(a1b0, a1b0[63] & a_negative).as_signed()),
+            upper_part.eq(Cat(a0b0[32:], a1b1) + middle),
             self.result.eq(
                 Mux(
                     upper,
-                    top,
-                    Cat(a0b0[:32], Mux(word, a0b0[31].replicate(32), high[:32])),
+                    upper_part[32:],
+                    Cat(a0b0[:32], Mux(word, a0b0[31].replicate(32), upper_part[:32])),
                 )
             ),
         ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from amaranth.hdl import C, Value
 
 from .alu import reduced_has
+from .bits import is_bits
 from .interfaces import Unit
 
 
@@ -26,21 +27,20 @@ class Resources:
     rs2: str
     result: str
     deferred: str
-    reduced: bool | None = None
-    """Whether the second ALU has the operation, where a unit's instructions differ in that."""
+    group: str = ""
+    """Which of its unit's operations: those the second ALU has ("reduced"), those of `Bits` ("bits"), or "others"."""
 
     def selects(self, control) -> Value:
         """Whether an instruction is of this row."""
         unit = Value.cast(control.unit) == self.unit.value
-        if self.reduced is None:
-            return unit
-        has = reduced_has(control.alu)
-        return unit & (has if self.reduced else ~has)
+        has, bits = reduced_has(control.alu), is_bits(control.alu)
+        return {"": unit, "reduced": unit & has, "bits": unit & bits, "others": unit & ~has & ~bits}[self.group]
 
 
 TABLE = (
-    Resources("addition, comparison, logic", Unit.ALU, "M", "M", "X", "M", reduced=True),
-    Resources("shift, count, minimum, bytes", Unit.ALU, "X", "X", "X", "", reduced=False),
+    Resources("addition, comparison, logic", Unit.ALU, "M", "M", "X", "M", group="reduced"),
+    Resources("shift, extension", Unit.ALU, "X", "X", "X", "", group="others"),
+    Resources("count, minimum, bytes", Unit.ALU, "X", "X", "M", "", group="bits"),
     Resources("branch, jump (result: link)", Unit.BRANCH, "M", "M", "X", "X"),
     Resources("load, store, atomic", Unit.MEMORY, "X", "M", "M", "M"),
     Resources("multiply", Unit.MULTIPLY, "X", "X", "M", ""),

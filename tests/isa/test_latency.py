@@ -17,6 +17,7 @@ MCYCLE = 0xB00
 
 PRODUCERS: dict[str, list[Piece]] = {
     "add": [e.register("add", V, OTHER, 0)],
+    "minimum": [e.register("min", V, OTHER, OTHER)],
     "load": [e.load("ld", V, DATA, 0)],
     "multiply": [e.register("mul", V, OTHER, 30)],  # x30 is 1
     "load, add": [e.load("ld", V, DATA, 0), e.register("add", V, V, 0)],
@@ -25,9 +26,9 @@ PRODUCERS: dict[str, list[Piece]] = {
 CONSUMERS = ("add", "compare", "logic", "shift", "multiply", "load address", "store data", "branch", "jump", "csr")
 NEEDED_IN_X = ("shift", "multiply", "load address")
 
-# Waits: an operand that is read in M never costs; of those read in X, what a load, a multiplication or a deferred
-# addition makes comes a cycle late. (In "load, shift" the wait is in front of the shift.)
-LATE = {"load": 1, "multiply": 1, "load, add": 1}
+# Waits: an operand that is read in M never costs; of those read in X, what a load, a minimum, a multiplication or a
+# deferred addition makes comes a cycle late. (In "load, shift" the wait is in front of the shift.)
+LATE = {"minimum": 1, "load": 1, "multiply": 1, "load, add": 1}
 
 
 def consumer(name: str, register: int, there: str) -> list[Piece]:

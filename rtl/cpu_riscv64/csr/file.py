@@ -55,15 +55,18 @@ class CsrFile(wiring.Component):
     -------
     prepare, prepare_address : In(1), In(12)
         An instruction (of any kind) enters M at this clock edge, and its CSR field.
+    look : In(1)
+        A CSR instruction is in M, two cycles after its `prepare` or later: its CSR is read and its access judged, at
+        the clock edge.
     access : In(1)
-        A CSR instruction is in M, two cycles after its `prepare` or later. Without it `illegal`, `flush` and the PMP
-        outputs are 0, `read_data` is anything.
+        With `look`, and so was the cycle before. Without it `illegal`, `flush` and the PMP outputs are 0, `read_data`
+        is anything.
     address, op, operand : In(12), In(CsrOp), In(64)
         The instruction: its CSR, what it does, and rs1's value or the immediate.
     commit : In(1)
         The instruction completes in this cycle: its write takes effect.
     read_data : Out(64)
-        The value before the write; a counter's, a cycle ago.
+        The value before the write, a cycle ago.
     illegal : Out(1)
         The access raises an illegal-instruction exception: no such CSR, mode too low, read-only, or a guard.
     flush : Out(1)
@@ -109,6 +112,7 @@ class CsrFile(wiring.Component):
             {
                 "prepare": In(1),
                 "prepare_address": In(12),
+                "look": In(1),
                 "access": In(1),
                 "address": In(12),
                 "op": In(CsrOp),
@@ -196,19 +200,27 @@ class CsrFile(wiring.Component):
         machine, user = self.privilege == Privilege.MACHINE, self.privilege == Privilege.USER
         number = self.address[:5]
         writes, allowed, old = Signal(), Signal(), Signal(64)
-        prepared_counter = Signal(5)  # a cycle ahead of `access`
+        refused, counted = Signal(), Signal()
+        prepared_counter = Signal(5)  # a cycle ahead of `look`
         with m.If(self.prepare):
             m.d.sync += prepared_counter.eq(self.prepare_address[:5])
         place_read = Signal(6)  # still where nothing is accessed: that is cheap to simulate
         m.d.comb += [
             decoder.enable.eq(self.prepare),
             decoder.address.eq(self.prepare_address),
-            place_read.eq(Mux(self.access, decoded.place, 0)),
+            place_read.eq(Mux(self.look, decoded.place, 0)),
             counters.number.eq(number),
             counters.read_number.eq(prepared_counter),
-            old.eq(select(place_read, {place[c.name]: self._value(c, registers, views, counters) for c in table})),
             writes.eq(self.op != CsrOp.READ),
         ]
+        # what is read passes a register; a counter's value already did
+        counting = place["mcycle"]
+        m.d.sync += old.eq(
+            select(
+                place_read,
+                {place[c.name]: self._value(c, registers, views, counters) for c in table if place[c.name] != counting},
+            )
+        )
         with m.Switch(decoded.check):
             with m.Case(Check.NONE):
                 m.d.comb += allowed.eq(self.privilege.as_value() >= self.address[8:10])
@@ -220,11 +232,15 @@ class CsrFile(wiring.Component):
             with m.Case(Check.SATP):
                 m.d.comb += allowed.eq(machine | ~user & ~mstatus[_TVM])
         exists = decoded.place != 0
+        m.d.sync += [
+            refused.eq(~exists | ~allowed | writes & (self.address[10:12] == 3)),
+            counted.eq(decoded.place == counting),
+        ]
         m.d.comb += [
-            self.illegal.eq(self.access & (~exists | ~allowed | writes & (self.address[10:12] == 3))),
-            self.read_data.eq(old),
+            self.illegal.eq(self.access & refused),
+            self.read_data.eq(Mux(counted, counters.value, old)),
             self.flush.eq(self.access & writes & decoded.flush),
-            self.pmp_select.eq(self.access & decoded.pmp),
+            self.pmp_select.eq(self.look & decoded.pmp),
         ]
 
         # --- the write -------------------------------------------------------------------------------------------
@@ -235,7 +251,7 @@ class CsrFile(wiring.Component):
         new = Signal(64)
         write = Signal()
         m.d.comb += [
-            new.eq(modified(old, self.operand)),
+            new.eq(modified(self.read_data, self.operand)),
             write.eq(self.access & self.commit & writes & ~self.illegal),
             counters.write_data.eq(new),
             counters.retire.eq(self.retire),

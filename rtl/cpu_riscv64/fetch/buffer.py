@@ -60,7 +60,7 @@ class InstructionSignature(wiring.Signature):
     known, way, counter, index, history, ras_top : Out
         State of the predictor for it (see `prediction_layout`).
     consume : In(1)
-        Decode takes it.
+        Decode takes it, if there is one.
     """
 
     def __init__(self, config: CoreConfig):
@@ -166,7 +166,7 @@ class FetchBuffer(wiring.Component):
             out.raw.eq(Cat(halfwords[position], following[position])),
             compressed.eq(out.raw[:2] != 3),
             straddles.eq((position == 3) & ~compressed),
-            end.eq(position + ~compressed),
+            end.eq(Mux(compressed, position, Cat(~position[0], position[0] ^ position[1]))),
             source.eq(Mux(straddles, second.prediction, first.prediction)),
             out.fault.valid.eq(fault_here | fault_behind),
             out.fault.page.eq(Mux(fault_here, first.fault.page, second.fault.page & straddles)),
@@ -180,7 +180,7 @@ class FetchBuffer(wiring.Component):
             out.torn.eq(first.prediction.taken & (first.prediction.last == position) & ~compressed & ~fault_here),
             out.valid.eq(first.valid & ~drop & (~straddles | second.valid | fault_here | out.torn)),
             out.pc.eq(pc),
-            out.next_pc.eq(Cat(pc[0], pc[1:] + Mux(compressed, 1, 2))),
+            out.next_pc.eq(Cat(pc[0], Mux(compressed, pc[1:] + 1, pc[1:] + 2))),
             at_end.eq(Cat(source.known[way] & (source.offset[way] == end) for way in range(2))),
             out.taken.eq(source.taken & (source.last == end)),
             out.target.eq(Mux(straddles, second.target, first.target)),
@@ -195,11 +195,28 @@ class FetchBuffer(wiring.Component):
             torn_way = Cat(first.prediction.known[way] & (first.prediction.offset[way] == position) for way in range(2))
             m.d.comb += [out.taken.eq(0), out.known.eq(1), out.way.eq(torn_way[1])]
 
-        # -- consumption
-        m.d.comb += shift.eq(drop | (out.consume & (out.taken & ~straddles | (end == 3) | straddles)))
+        # -- consumption. Whether the block is left is worked out for both lengths, before the length is known. (Where
+        # it is torn, it was predicted to be left at `position`, and so not behind it.)
+        known_first = first.valid & ~drop
+        ends_here = first.prediction.taken & (first.prediction.last == position)
+        ends_next = first.prediction.taken & (first.prediction.last == Cat(~position[0], position[0] ^ position[1]))
+        leaves_short = Signal()
+        leaves_long = Signal()
+        m.d.comb += [
+            leaves_short.eq(known_first & ((position == 3) | ends_here)),
+            leaves_long.eq(
+                known_first
+                & Mux(
+                    position == 3,
+                    second.valid | fault_here | ends_here,
+                    position[1] | ends_next,
+                )
+            ),
+            shift.eq(drop | (out.consume & Mux(compressed, leaves_short, leaves_long))),
+        ]
         with m.If(drop):
             m.d.sync += drop.eq(0)
-        with m.If(out.consume):
+        with m.If(out.consume & out.valid):
             m.d.sync += [pc.eq(Mux(out.taken, out.target.address(), out.next_pc)), drop.eq(straddles & out.taken)]
         with m.If(self.redirect):
             m.d.sync += [pc.eq(self.redirect_pc), drop.eq(0)]

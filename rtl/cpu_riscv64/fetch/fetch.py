@@ -1,7 +1,9 @@
 """Fetch control: which block comes next, and what to do when it is not at hand.
 
-The address of the next block never waits for the hit of this one: a block that missed is read again when its
-translation or its line has come, and what was read behind it is forgotten.
+The address of the next block never waits for this one. A block that missed is read again when its translation or its
+line has come, and what was read behind it is forgotten. A predicted jump is obeyed from a register: the block behind it
+is read and forgotten, then its target is read. That bubble hides behind the buffer as long as the program runs at less
+than a block a cycle.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
@@ -22,7 +24,7 @@ from ..interfaces import (
 from ..mmu.tlb import Tlb
 from .buffer import FetchBuffer
 from .icache import InstructionCache
-from .predictor import Predictor, Repair, Training
+from .predictor import Predictor, Repair, Target, Training
 from .queue import DecodeSignature, InstructionQueue
 
 
@@ -94,7 +96,7 @@ class Fetch(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.cache = cache = InstructionCache(config)
-        m.submodules.tlb = tlb = Tlb(config, ram_style="block")
+        m.submodules.tlb = tlb = Tlb(config, ram_style="distributed")
         m.submodules.predictor = predictor = Predictor(config)
         m.submodules.buffer = buffer = FetchBuffer(config)
         m.submodules.queue = queue = InstructionQueue(config)
@@ -108,6 +110,8 @@ class Fetch(wiring.Component):
         pc = Signal(64, init=config.reset_pc)
         next_pc = Signal(64)
         looked_up = Signal()  # the arrays answer for `pc`
+        jumps = Signal()  # but the program went to `jump_target` before
+        jump_target = Signal(Target)
         fault_waits = Signal()  # a fault was pushed: nothing more to fetch until a redirect
         abandoned = Signal()  # a redirect came while a walk or refill was under way
         walk_va = Signal(64)
@@ -129,7 +133,6 @@ class Fetch(wiring.Component):
             next_pc.eq(pc),
             predictor.next_pc.eq(next_pc),
             predictor.pc.eq(pc),
-            predictor.answering.eq(looked_up),
             cache.index.eq(next_pc[:12]),
             tlb.lookup_va.eq(next_pc),
             cache.read.eq(proceed),
@@ -137,7 +140,7 @@ class Fetch(wiring.Component):
             predictor.read.eq(proceed),
         ]
         with m.If(looked_up):
-            m.d.comb += next_pc.eq(Mux(predictor.prediction.taken, predictor.target.address(), sequential))
+            m.d.comb += next_pc.eq(Mux(jumps, jump_target.address(), sequential))
         with m.If(self.redirect):
             m.d.comb += next_pc.eq(self.redirect_pc)
 
@@ -172,17 +175,19 @@ class Fetch(wiring.Component):
         with m.If(single):
             m.d.comb += cache.refill_address.eq(Cat(pc[:12], single_ppn))
         m.d.comb += hit_page.eq(tlb.hit | single)
+        m.d.sync += [jumps.eq(0), jump_target.eq(predictor.target)]
 
         with m.FSM(name="control"):
             with m.State("Stream"):
                 m.d.comb += self.idle.eq(1)
                 with m.If(looked_up & ~fault_waits):
                     m.d.comb += [
-                        buffer.block.valid.eq(hit_page & cache.hit & buffer.ready & ~self.redirect),
+                        buffer.block.valid.eq(cache.hit & buffer.ready & ~jumps & ~self.redirect),
                         predictor.accept.eq(buffer.block.valid),
-                        missed.eq(~(hit_page & cache.hit)),
-                        proceed.eq(buffer.ready),
+                        missed.eq(~cache.hit & ~jumps),
+                        proceed.eq(buffer.ready | jumps),
                     ]
+                    m.d.sync += jumps.eq(buffer.block.valid & predictor.prediction.taken)
                     with m.If(missed & ~self.redirect):
                         m.d.sync += looked_up.eq(0)
                         with m.If(self.hold):

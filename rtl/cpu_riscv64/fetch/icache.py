@@ -95,8 +95,12 @@ class InstructionCache(wiring.Component):
         tag_value = Signal(tag_shape)
         tag_set = Signal(6)
         for way in range(ways):
+            # LUT RAM: the tag comes out of flip-flops, 5 ns before the words do on an ECP5
             m.submodules[f"tags{way}"] = tags = Memory(
-                shape=tag_shape, depth=config.cache_sets, init=[], attrs=COLLISIONS_UNUSED
+                shape=tag_shape,
+                depth=config.cache_sets,
+                init=[],
+                attrs={"ram_style": "distributed", **COLLISIONS_UNUSED},
             )
             m.submodules[f"data{way}"] = words = Memory(shape=64, depth=512, init=[], attrs=COLLISIONS_UNUSED)
             tag_read, tag_port = tags.read_port(), tags.write_port()

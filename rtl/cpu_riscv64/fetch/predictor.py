@@ -3,8 +3,8 @@
 All are read with a block's address and answer for the whole 8-byte block in the next cycle. An indirect jump that was
 seen to vary takes its target from a table indexed like the counters, by block and history. Only branches that
 were taken once are in the target buffer; a branch that is not there is predicted not taken and is no part of the
-history. A wrong entry (aliased tag, code that changed) is harmless: every instruction carries what was predicted for
-it, and execution compares.
+history. The history that a block is read with lacks the block read in the cycle before. A wrong entry (aliased tag,
+code that changed) is harmless: every instruction carries what was predicted for it, and execution compares.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
@@ -148,8 +148,6 @@ class Predictor(wiring.Component):
         The answer for `pc`.
     target : Out(Target)
         Where it goes, counted while `prediction.taken`.
-    answering : In(1)
-        `pc` was read; the next read follows it. (`accept` would do, but comes later in the cycle.)
     accept : In(1)
         The block goes on to decode: history and return stack advance.
     training : In(Training)
@@ -167,7 +165,6 @@ class Predictor(wiring.Component):
                 "pc": In(64),
                 "prediction": Out(prediction_layout(config)),
                 "target": Out(Target),
-                "answering": In(1),
                 "accept": In(1),
                 "training": In(Training(config)),
                 "repair": In(Repair(config)),
@@ -242,7 +239,6 @@ class Predictor(wiring.Component):
             chosen.eq(Mux(first, entries[1], entries[0])),
             prediction.taken.eq(takes.any()),
             prediction.last.eq(Mux(takes.any(), chosen.offset, 3)),
-            self.target.eq(chosen.target),
             prediction.known.eq(known),
             prediction.offset[0].eq(entries[0].offset),
             prediction.offset[1].eq(entries[1].offset),
@@ -256,15 +252,24 @@ class Predictor(wiring.Component):
             ),
         ]
 
-        with m.If(chosen.kind == BranchKind.RETURN):
-            m.d.comb += self.target.eq(return_stack[ras_top])
-        with m.Elif(chosen.varies & varying_read.data.valid):
-            m.d.comb += self.target.bits[: len(varying_read.data.bits)].eq(varying_read.data.bits)
+        # the choice of the way comes last
+        targets = []
+        for way, entry in enumerate(entries):
+            target = Signal(Target, name=f"target{way}")
+            m.d.comb += target.eq(entry.target)
+            with m.If(entry.kind == BranchKind.RETURN):
+                m.d.comb += target.eq(return_stack[ras_top])
+            with m.Elif(entry.varies & varying_read.data.valid):
+                m.d.comb += target.bits[: len(varying_read.data.bits)].eq(varying_read.data.bits)
+            targets.append(target)
+        m.d.comb += self.target.eq(Mux(first, targets[1], targets[0]))
 
         # -- history and return stack, as of the next block
         link = Signal(Target)
+        block = self.pc[3 : 1 + TARGET_BITS]
+        following = (block + 1)[: len(block)]
         m.d.comb += [
-            link.bits.eq(Cat(Const(0, 2), self.pc[3 : 1 + TARGET_BITS]) + chosen.offset + 1),
+            link.bits.eq(Mux(chosen.offset == 3, Cat(Const(0, 2), following), Cat((chosen.offset + 1)[:2], block))),
             history_next.eq(history),
         ]
         with m.If(repair.valid):
@@ -277,15 +282,24 @@ class Predictor(wiring.Component):
                 ]
             with m.Elif(repair.returns):
                 m.d.sync += ras_top.eq(repair.ras_top - 1)
-        with m.Elif(self.answering & saw_conditional):
-            m.d.comb += history_next.eq(Cat(taken_conditional, history))
-        with m.If(self.accept & ~repair.valid):
-            with m.If(prediction.taken & (chosen.kind == BranchKind.CALL)):
-                m.d.sync += [ras_top.eq(ras_top + 1), return_stack[(ras_top + 1)[: len(ras_top)]].eq(link)]
-            with m.If(prediction.taken & (chosen.kind == BranchKind.RETURN)):
+        # a call or return that was predicted changes the stack a cycle later: its target is not read before
+        calls = Signal()
+        returns = Signal()
+        calls_link = Signal(Target)
+        m.d.sync += [
+            calls.eq(self.accept & prediction.taken & (chosen.kind == BranchKind.CALL)),
+            returns.eq(self.accept & prediction.taken & (chosen.kind == BranchKind.RETURN)),
+            calls_link.eq(link),
+        ]
+        with m.If(~repair.valid):
+            with m.If(calls):
+                m.d.sync += [ras_top.eq(ras_top + 1), return_stack[(ras_top + 1)[: len(ras_top)]].eq(calls_link)]
+            with m.If(returns):
                 m.d.sync += ras_top.eq(ras_top - 1)
-        with m.If(repair.valid | self.accept):
+        with m.If(repair.valid):
             m.d.sync += history.eq(history_next)
+        with m.Elif(self.accept & saw_conditional):
+            m.d.sync += history.eq(Cat(taken_conditional, history))
 
         # -- training, one cycle late: a store into the arrays is never urgent
         late = Training(config).create()
@@ -301,8 +315,7 @@ class Predictor(wiring.Component):
             "varies",
             "target",
         ):
-            with m.If(training.counter_write | training.entry_write):
-                m.d.sync += getattr(late, name).eq(getattr(training, name))
+            m.d.sync += getattr(late, name).eq(getattr(training, name))
         m.d.sync += [
             late.counter_write.eq(training.counter_write),
             late.entry_write.eq(training.entry_write),

@@ -81,7 +81,7 @@ class InstructionQueue(wiring.Component):
         moves = Signal()  # the head is free, or becomes so
         m.d.comb += [
             moves.eq(~head_valid | out.consume),
-            self.aligned.consume.eq(self.aligned.valid & ~behind_valid),
+            self.aligned.consume.eq(~behind_valid),
         ]
         with m.If(~behind_valid):
             m.d.sync += [behind[name].eq(value) for name, value in comes.items()]

@@ -30,8 +30,11 @@ class DataArrays(wiring.Component):
     -------
     index : In(12), read : In(1)
         Low address bits to read at this clock edge, and whether to.
-    pages : In(ppn_width).array(3), chosen : In(3)
-        Physical pages one of which is looked for in what was read last, and which of them (one hot; it may come late).
+    pages : In(ppn_width).array(3), chosen : In(2), given_page : In(1)
+        Physical pages one of which is looked for in what was read last, and which: the last if `given_page`, else of
+        the others the `chosen` (one hot; it may come late).
+    page_hit : Out(3)
+        Which of these pages have the line.
     hit_ways : Out(ways), hit : Out(1), hit_way : Out(range(ways))
         Which way holds it.
     force : In(1), force_way : In(range(ways))
@@ -62,7 +65,9 @@ class DataArrays(wiring.Component):
                 "index": In(12),
                 "read": In(1),
                 "pages": In(config.ppn_width).array(3),
-                "chosen": In(3),
+                "chosen": In(2),
+                "given_page": In(1),
+                "page_hit": Out(3),
                 "hit_ways": Out(ways),
                 "hit": Out(1),
                 "hit_way": Out(range(ways)),
@@ -109,6 +114,8 @@ class DataArrays(wiring.Component):
             tag_read, tag_write = tags.read_port(), tags.write_port()
             word_read, word_write = lines.read_port(), lines.write_port(granularity=8)
             selected = Signal(name=f"selected{way}")
+            direct = Signal(name=f"direct{way}")
+            through = Signal(2, name=f"through{way}")
             m.d.comb += [
                 tag_read.addr.eq(self.index[6:]),
                 tag_read.en.eq(self.read),
@@ -118,8 +125,17 @@ class DataArrays(wiring.Component):
                     any_way[page][way].eq(tag_read.data.valid & (tag_read.data.ppn == self.pages[page]))
                     for page in range(3)
                 ),
-                self.hit_ways[way].eq((Cat(any_way[page][way] for page in range(3)) & self.chosen).any()),
-                selected.eq(Mux(self.force, self.force_way == way, self.hit_ways[way])),
+                self.hit_ways[way].eq(
+                    Mux(
+                        self.given_page,
+                        any_way[2][way],
+                        (Cat(any_way[page][way] for page in range(2)) & self.chosen).any(),
+                    )
+                ),
+                # all but `chosen` is joined before it
+                direct.eq(Mux(self.force, self.force_way == way, self.given_page & any_way[2][way])),
+                *(through[page].eq(any_way[page][way] & ~self.given_page & ~self.force) for page in range(2)),
+                selected.eq(direct | (through & self.chosen).any()),
                 tag_write.addr.eq(self.tag_set),
                 tag_write.en.eq(self.tag_write[way]),
                 tag_write.data.valid.eq(self.tag_valid),
@@ -139,7 +155,8 @@ class DataArrays(wiring.Component):
             value = value | other
         m.d.comb += [
             self.value.eq(value),
-            self.hit.eq((Cat(ways.any() for ways in any_way) & self.chosen).any()),
+            self.page_hit.eq(Cat(ways.any() for ways in any_way)),
+            self.hit.eq(Mux(self.given_page, self.page_hit[2], (self.page_hit[:2] & self.chosen).any())),
         ]
 
         m.submodules.dirty = dirty = Memory(shape=config.cache_ways, depth=config.cache_sets, init=[])

@@ -2,6 +2,8 @@
 
 A store enters with what its lookup found. One that hit drains as soon as the cache's write port is free; one that
 missed waits at the head until its line has come. Loads may pass stores to other bytes, and wait for those to theirs.
+
+A store passes a register on its way in: that it enters is known late in the cycle, where it goes is not.
 """
 
 from amaranth.hdl import Array, Cat, Const, Module, Signal
@@ -85,16 +87,29 @@ class StoreBuffer(wiring.Component):
         valid = Signal(depth)
         hit = Signal(depth)
         just_written = Signal(depth)
+        incoming = Signal()
+        in_dword = Signal(config.pa_width - 3)
+        in_data = Signal(64)
+        in_mask = Signal(8)
+        in_hit = Signal()
+        in_way = Signal(range(config.cache_ways))
         dwords = Array(Signal(config.pa_width - 3, name=f"dword{i}") for i in range(depth))
         masks = Array(Signal(8, name=f"mask{i}") for i in range(depth))
         ways = Array(Signal(range(config.cache_ways), name=f"way{i}") for i in range(depth))
         head = Signal(range(depth))
         tail = Signal(range(depth))
-        conflicts = Signal(depth)
+        conflicts = Signal(depth + 1)
+        following = Signal.like(tail)
+        # what was pushed last takes a place, too
         m.d.comb += [
-            self.full.eq(valid.bit_select(tail, 1)),
-            self.nearly_full.eq(valid.bit_select(tail, 1) | valid.bit_select((tail + 1)[: len(tail)], 1)),
-            self.empty.eq(~(valid | just_written).any()),
+            following.eq(tail + 1),
+            self.full.eq(valid.bit_select(tail, 1) | (incoming & valid.bit_select(following, 1))),
+            self.nearly_full.eq(
+                valid.bit_select(tail, 1)
+                | valid.bit_select(following, 1)
+                | (incoming & valid.bit_select((tail + 2)[: len(tail)], 1))
+            ),
+            self.empty.eq(~(valid | just_written).any() & ~incoming),
             self.head_valid.eq(valid.bit_select(head, 1)),
             self.head_hit.eq(hit.bit_select(head, 1)),
             self.head_way.eq(ways[head]),
@@ -103,10 +118,26 @@ class StoreBuffer(wiring.Component):
             read.addr.eq(head),
             self.head_data.eq(read.data),
             write.addr.eq(tail),
-            write.data.eq(self.push_data),
-            write.en.eq(self.push),
+            write.data.eq(in_data),
+            write.en.eq(incoming),
+            conflicts[depth].eq(incoming & (in_dword[:9] == self.query_index) & (in_mask & self.query_mask).any()),
             self.conflict.eq(conflicts.any()),
         ]
+        m.d.sync += [
+            incoming.eq(self.push),
+            in_dword.eq(self.push_address[3:]),
+            in_data.eq(self.push_data),
+            in_mask.eq(self.push_mask),
+            in_hit.eq(self.push_hit),
+            in_way.eq(self.push_way),
+        ]
+        hit_then = Signal()
+        way_then = Signal.like(in_way)
+        m.d.comb += [hit_then.eq(in_hit), way_then.eq(in_way)]
+        with m.If(self.line_found & (in_dword[3:] == self.line)):
+            m.d.comb += [hit_then.eq(1), way_then.eq(self.line_way)]
+        with m.Elif(self.line_lost & (in_dword[3:9] == self.line[:6]) & (in_way == self.line_way)):
+            m.d.comb += hit_then.eq(0)
         m.d.sync += just_written.eq(0)
         for i in range(depth):
             same_line = dwords[i][3:] == self.line
@@ -121,17 +152,17 @@ class StoreBuffer(wiring.Component):
                 m.d.sync += hit[i].eq(0)
             with m.If(self.pop & (head == i)):
                 m.d.sync += [valid[i].eq(0), just_written[i].eq(1)]
-            with m.If(self.push & (tail == i)):
+            with m.If(incoming & (tail == i)):
                 m.d.sync += [
                     valid[i].eq(1),
-                    hit[i].eq(self.push_hit),
-                    ways[i].eq(self.push_way),
-                    dwords[i].eq(self.push_address[3:]),
-                    masks[i].eq(self.push_mask),
+                    hit[i].eq(hit_then),
+                    ways[i].eq(way_then),
+                    dwords[i].eq(in_dword),
+                    masks[i].eq(in_mask),
                     just_written[i].eq(0),
                 ]
         with m.If(self.pop):
             m.d.sync += head.eq(head + 1)
-        with m.If(self.push):
-            m.d.sync += tail.eq(tail + 1)
+        with m.If(incoming):
+            m.d.sync += tail.eq(following)
         return m

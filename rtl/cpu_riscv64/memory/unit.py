@@ -1,8 +1,9 @@
 """Executes loads, stores and atomics in the M stage, and serves everyone else who needs the data cache.
 
 The fast way is one cycle: a load that hits and meets no store to its bytes, or a store whose page is known. Whatever
-is not fast is done by the sequencer, which takes the arrays' read port (`busy_port`: no memory instruction may leave
-X), does one step, and lets the lookup be repeated. So every condition is decided in one place, from one lookup:
+is not fast is decided a cycle later, from registers, and done by the sequencer, which takes the arrays' read port
+(`busy_port`: no memory instruction may leave X), does one step, and lets the lookup be repeated. So every condition is
+decided in one place, from one lookup:
 
     no translation        walk, then repeat with the walker's answer (`known`)
     line not here         fetch it, then repeat
@@ -178,7 +179,7 @@ class MemoryUnit(wiring.Component):
         address = Signal(64)  # of the half
         first_dword = Signal(9)  # of the first half, in its page
         lookup_valid = Signal()  # the arrays answer for the instruction in M
-        evaluate = Signal()  # what they answer is acted upon, whatever it is
+        evaluate = Signal()  # what they answer is acted upon, whatever it is: if not `fast`, in the next cycle
         x_offset = self.x_address[:3]
         x_mask = Signal(16)
         m.d.comb += x_mask.eq(((1 << (1 << self.x_size)) - 1) << x_offset)
@@ -217,7 +218,7 @@ class MemoryUnit(wiring.Component):
             tlb.context.eq(self.context),
             translated.eq(known | tlb.hit),
             by_tlb.eq(Cat(tlb.way_hit[way] & tlb.way_cacheable[way] for way in range(2))),
-            cacheable.eq((known & known_cacheable) | by_tlb.any()),
+            cacheable.eq(Mux(known, known_cacheable, by_tlb.any())),
             ppn.eq(Mux(known, known_ppn, tlb.ppn)),
             self.walk.va.eq(address),
             self.walk.access.eq(tlb.access),
@@ -248,7 +249,9 @@ class MemoryUnit(wiring.Component):
             arrays.pages[0].eq(tlb.way_ppn[0]),
             arrays.pages[1].eq(tlb.way_ppn[1]),
             arrays.pages[2].eq(given_ppn),
-            arrays.chosen.eq(Mux(is_given, Cat(Const(0, 2), checking | known_cacheable), by_tlb)),
+            # (what is not cacheable is not in the cache)
+            arrays.chosen.eq(Cat(tlb.way_hit)),
+            arrays.given_page.eq(is_given),
             stores.query_index.eq(Mux(checking, walker.address[3:12], address[3:12])),
             stores.query_mask.eq(Mux(checking, 0xFF, half_mask)),
             conflict.eq(stores.conflict),
@@ -258,9 +261,13 @@ class MemoryUnit(wiring.Component):
         # -- load alignment: in the arrays, for an access within its doubleword. What comes from elsewhere (the bus, or
         # two halves) is given to the arrays as if it came from way 0.
         saved = Signal(64)
-        given = Signal()  # `saved` holds what was loaded
+        given = Signal()  # `saved` holds what was loaded; a register of its own, as the next is: values wait for it
+        reading_out = Signal()
         whole = Signal()  # the arrays' doubleword is wanted as it is
+        m.d.sync += given.eq(0)
         m.d.comb += [
+            whole.eq((checking | crosses | reading_out) & ~given),
+            arrays.force.eq(given | reading_out),
             arrays.given.eq(given),
             arrays.given_word.eq(Mux(crosses, rotate_right_bytes(saved, offset), saved)),
             arrays.shift.eq(Mux(whole | crosses, 0, offset)),
@@ -281,17 +288,28 @@ class MemoryUnit(wiring.Component):
             transfers.single_write.eq(is_store),
         ]
 
-        # -- replies: at once, or registered for the slow ways, so that the fast way's path stays short. The hit comes
-        # late, everything else is ready before.
+        # -- replies: at once, or registered for the slow ways, so that the fast way's path stays short. Which way of
+        # the TLB hits comes late, everything else is ready before.
         reply_fault = Signal()
         load_ready = Signal()
         store_ready = Signal()
         store_ends = Signal()
+        through = Signal(2)  # over, if this way of the TLB hits
+        store_through = Signal(2)
+        known_fast = Signal()
         m.d.sync += self.reply.eq(0)
         m.d.comb += [
             load_ready.eq(self.m_valid & lookup_valid & is_load & ~crosses & ~conflict),
             store_ready.eq(self.m_valid & lookup_valid & is_store & ~crosses & ~stores.full),
-            self.fast.eq((load_ready & arrays.hit) | store_ends),
+            through.eq(
+                Cat(
+                    (load_ready & arrays.page_hit[way] | store_ready & tlb.way_cacheable[way]) & ~known
+                    for way in range(2)
+                )
+            ),
+            store_through.eq(Cat(store_ready & tlb.way_cacheable[way] & ~known for way in range(2))),
+            known_fast.eq(known & (load_ready & arrays.page_hit[2] | store_ready & known_cacheable)),
+            self.fast.eq(known_fast | (through & Cat(tlb.way_hit)).any()),
             self.loaded.eq(arrays.value),
             self.fault.eq(self.reply & reply_fault),
             self.tval.eq(address),
@@ -326,6 +344,49 @@ class MemoryUnit(wiring.Component):
         evict_beat = Signal(range(LINE_BEATS + 1))
         evict_fill = Signal()  # a fill follows into the same way
         sweep = Signal(range(config.cache_sets))
+        m.d.comb += arrays.force_way.eq(Mux(reading_out, evict_way, 0))
+
+        # -- the lookup of the last cycle, to be acted upon unless it was `fast`, or only has to be repeated
+        judge = Signal()
+        was_translated = Signal()
+        was_cacheable = Signal()
+        was_hit = Signal()
+        was_way = Signal(range(config.cache_ways))
+        was_conflict = Signal()
+        was_empty = Signal()
+        was_ppn = Signal(config.ppn_width)
+        was_value = Signal(64)
+        was_line = Cat(address[6:12], was_ppn)
+        m.d.sync += judge.eq(evaluate & ~self.fast & ~(is_load & conflict))
+        with m.If(evaluate):
+            m.d.sync += [
+                was_translated.eq(translated),
+                was_cacheable.eq(cacheable),
+                was_hit.eq(arrays.hit),
+                was_way.eq(arrays.hit_way),
+                was_conflict.eq(conflict),
+                was_empty.eq(stores.empty),
+                was_ppn.eq(ppn),
+                was_value.eq(arrays.value),
+            ]
+
+        # -- a client's lookup, likewise
+        seen_hit = Signal()
+        seen_way = Signal(range(config.cache_ways))
+        seen_ways = Signal(config.cache_ways)
+        seen_dirty = Signal(config.cache_ways)
+        seen_victim_valid = Signal()
+        seen_victim_ppn = Signal(config.ppn_width)
+        seen_conflict = Signal()
+        m.d.sync += [
+            seen_hit.eq(arrays.hit),
+            seen_way.eq(arrays.hit_way),
+            seen_ways.eq(arrays.hit_ways),
+            seen_dirty.eq(arrays.dirty_ways),
+            seen_victim_valid.eq(arrays.victim_valid),
+            seen_victim_ppn.eq(arrays.victim_ppn),
+            seen_conflict.eq(conflict),
+        ]
 
         # -- the arrays' read port: X's, unless taken
         take_port = Signal()
@@ -365,7 +426,7 @@ class MemoryUnit(wiring.Component):
             ]
         m.d.comb += [
             stores.line.eq(client_line),
-            stores.line_way.eq(arrays.hit_way),
+            stores.line_way.eq(seen_way),
             stores.push_address.eq(Cat(address[:12], ppn)),
             stores.push_data.eq(lanes),
             stores.push_mask.eq(bytes_mask[:8]),
@@ -390,16 +451,83 @@ class MemoryUnit(wiring.Component):
                     refuse(access_fault)
                 with m.If(store_waits & (stores.head_address[6:] == transfers.beat_line)):
                     m.d.comb += stores.pop.eq(1)  # DRAM answered for this address before; nobody is left to tell
-        just_filled = Signal()
-        m.d.sync += just_filled.eq(transfers.filled)
+        just_filled = Signal(2)  # in the last two cycles
+        m.d.sync += just_filled.eq(Cat(transfers.filled, just_filled[0]))
         streams_go = Signal()
         m.d.comb += streams_go.eq(
             self.m_valid & lookup_valid & cacheable & (is_load | is_store) & (evaluate | arrays.hit)
         )
         # the prefetcher looks on a cycle later: it is in no hurry
         m.d.sync += [streams.access.eq(streams_go), streams.miss.eq(streams_go & ~arrays.hit)]
-        with m.If(streams_go):
+        with m.If(lookup_valid):
             m.d.sync += streams.line.eq(line)
+
+        def act():
+            """Acts upon what the lookup said: before a client that was chosen, which is then chosen again."""
+
+            def go(state):
+                m.d.sync += checking.eq(0)
+                m.next = state
+
+            with m.If(judge & self.m_valid):
+                m.d.comb += [
+                    stores.push_address.eq(Cat(address[:12], was_ppn)),
+                    stores.push_hit.eq(was_hit),
+                    stores.push_way.eq(was_way),
+                ]
+                with m.If(atomic & misaligned):
+                    refuse(misaligned_fault)
+                with m.Elif((self.m_memory == Memory.STORE_CONDITIONAL) & ~reservation_valid):
+                    answer(1)
+                with m.Elif(~was_translated):
+                    m.d.comb += self.miss_tlb.eq(1)
+                    m.d.sync += waits_walk.eq(1)
+                with m.Elif(~was_cacheable):
+                    with m.If(atomic | second):
+                        refuse(access_fault)
+                    with m.Elif(misaligned):
+                        refuse(misaligned_fault)
+                    with m.Elif(~stores.empty | transfers.writing_back):
+                        m.d.sync += needs_empty.eq(1)
+                    with m.Else():
+                        m.d.sync += known_ppn.eq(was_ppn)
+                        go("Single access")
+                with m.Elif(is_store):
+                    with m.If(crosses & ~second):
+                        begin_second()
+                        m.d.sync += first_ppn.eq(was_ppn)
+                    # (else it is over: `fast`)
+                    with m.Elif(second & ~stores.nearly_full):
+                        m.d.comb += [
+                            stores.push.eq(1),
+                            stores.push_mask.eq(bytes_mask[8:]),
+                            stores.push_hit.eq(0),
+                        ]
+                        go("Store the first half")
+                with m.Elif(atomic & ~was_empty):
+                    m.d.sync += needs_empty.eq(1)
+                with m.Elif(~was_hit):
+                    m.d.sync += [needs_line.eq(1), miss_line.eq(was_line)]
+                with m.Elif(was_conflict):
+                    pass  # look again
+                with m.Elif(is_load):
+                    # (else it is over: `fast`)
+                    with m.If(second):
+                        m.d.sync += [saved.eq(wrap_bytes(saved, was_value, offset)), given.eq(1)]
+                        go("Align what came")
+                    with m.Elif(crosses):
+                        begin_second()
+                        m.d.sync += saved.eq(was_value)
+                with m.Elif(self.m_memory == Memory.LOAD_RESERVED):
+                    answer(was_value)
+                    m.d.sync += [reservation_valid.eq(1), reservation.eq(was_line)]
+                with m.Elif(self.m_memory == Memory.STORE_CONDITIONAL):
+                    m.d.comb += stores.push.eq(reservation == was_line)
+                    m.d.sync += reservation_valid.eq(0)
+                    answer(reservation != was_line)
+                with m.Else():
+                    m.d.sync += [saved.eq(was_value), amo_way.eq(was_way), first_ppn.eq(was_ppn)]
+                    go("Modify")
 
         with m.FSM(name="sequencer", init="Clear the tags") as sequencer:
             with m.State("Clear the tags"):
@@ -412,7 +540,7 @@ class MemoryUnit(wiring.Component):
                     m.next = "Ready"
 
             with m.State("Ready"):
-                m.d.comb += [evaluate.eq(self.m_valid & lookup_valid), whole.eq(crosses)]
+                m.d.comb += evaluate.eq(self.m_valid & lookup_valid)
 
                 # Who gets the port next: it is theirs in the next cycle, so that whether X may use it is known from a
                 # register.
@@ -420,6 +548,7 @@ class MemoryUnit(wiring.Component):
                 repeat = (
                     self.m_valid
                     & ~lookup_valid
+                    & ~judge
                     & ~self.reply
                     & ~waits_walk
                     & ~waits_fill
@@ -452,61 +581,7 @@ class MemoryUnit(wiring.Component):
                 with m.Elif(streams.valid & ~blocked & transfers.fill_ready):
                     serve(Client.PREFETCH, Cat(Const(0, 6), streams.prefetch))
 
-                # what the lookup says comes first: a client that was chosen is chosen again
-                with m.If(evaluate):
-                    with m.If(atomic & misaligned):
-                        refuse(misaligned_fault)
-                    with m.Elif((self.m_memory == Memory.STORE_CONDITIONAL) & ~reservation_valid):
-                        answer(1)
-                    with m.Elif(~translated):
-                        m.d.comb += self.miss_tlb.eq(1)
-                        m.d.sync += waits_walk.eq(1)
-                    with m.Elif(~cacheable):
-                        with m.If(atomic | second):
-                            refuse(access_fault)
-                        with m.Elif(misaligned):
-                            refuse(misaligned_fault)
-                        with m.Elif(~stores.empty | transfers.writing_back):
-                            m.d.sync += needs_empty.eq(1)
-                        with m.Else():
-                            m.d.sync += known_ppn.eq(ppn)
-                            m.next = "Single access"
-                    with m.Elif(is_store):
-                        with m.If(crosses & ~second):
-                            begin_second()
-                            m.d.sync += first_ppn.eq(ppn)
-                        # (else it is over: `fast`)
-                        with m.Elif(second & ~stores.nearly_full):
-                            m.d.comb += [
-                                stores.push.eq(1),
-                                stores.push_mask.eq(bytes_mask[8:]),
-                                stores.push_hit.eq(0),
-                            ]
-                            m.next = "Store the first half"
-                    with m.Elif(atomic & ~stores.empty):
-                        m.d.sync += needs_empty.eq(1)
-                    with m.Elif(~arrays.hit):
-                        m.d.sync += [needs_line.eq(1), miss_line.eq(line)]
-                    with m.Elif(conflict):
-                        pass  # look again
-                    with m.Elif(is_load):
-                        # (else it is over: `fast`)
-                        with m.If(second):
-                            m.d.sync += saved.eq(wrap_bytes(saved, arrays.value, offset))
-                            m.next = "Align what came"
-                        with m.Elif(crosses):
-                            begin_second()
-                            m.d.sync += saved.eq(arrays.value)
-                    with m.Elif(self.m_memory == Memory.LOAD_RESERVED):
-                        answer(arrays.value)
-                        m.d.sync += [reservation_valid.eq(1), reservation.eq(line)]
-                    with m.Elif(self.m_memory == Memory.STORE_CONDITIONAL):
-                        m.d.comb += stores.push.eq(reservation == line)
-                        m.d.sync += reservation_valid.eq(0)
-                        answer(reservation != line)
-                    with m.Else():
-                        m.d.sync += [saved.eq(arrays.value), amo_way.eq(arrays.hit_way), first_ppn.eq(ppn)]
-                        m.next = "Modify"
+                act()
 
             # (in all states but this one, the port is the sequencer's)
             with m.State("Read again"):
@@ -517,46 +592,54 @@ class MemoryUnit(wiring.Component):
                 # an instruction that entered M in the last cycle may end here (`fast`), else it is looked up again
                 m.d.sync += [checking.eq(1), given_ppn.eq(client_line[6:])]
                 m.next = "Check"
+                act()
 
             with m.State("Refuse the walker"):
                 m.d.comb += [walker.done.eq(1), walker.error.eq(1)]
                 m.next = "Ready"
 
             with m.State("Check"):
+                m.d.comb += [
+                    hold_stores.eq(1),
+                    arrays.dirty_set.eq(client_line[:6]),
+                    arrays.victim_way.eq(victim),
+                ]
+                m.d.sync += walker.data.eq(arrays.value)
+                m.next = "Decide"
+
+            with m.State("Decide"):
                 is_probe = (client == Client.FETCH_PROBE) | (client == Client.DMA_PROBE)
                 flush = (client == Client.DMA_PROBE) & (self.dma_probe.kind == Probe.FLUSH)
                 dirty = Signal()
                 hit_dirty = Signal()
                 m.d.comb += [
-                    whole.eq(1),
                     hold_stores.eq(1),
                     transfers.query_line.eq(client_line),
-                    arrays.dirty_set.eq(client_line[:6]),
-                    arrays.victim_way.eq(victim),
-                    dirty.eq(arrays.dirty_ways.bit_select(victim, 1) & arrays.victim_valid),
-                    hit_dirty.eq((arrays.dirty_ways & arrays.hit_ways).any()),
+                    dirty.eq(seen_dirty.bit_select(victim, 1) & seen_victim_valid),
+                    hit_dirty.eq((seen_dirty & seen_ways).any()),
                 ]
                 m.next = "Ready"
                 m.d.sync += port_index[:6].eq(0)  # if it is to be read out: from its first doubleword on
-                # a fill ends in this very cycle: its tag takes the write port, look again; so too where it ended in the
-                # cycle of the lookup, which read the tag as it was before
-                with m.If(~transfers.filled & ~just_filled):
+                # a fill ends in this very cycle: its tag takes the write port, look again; so too where it ended since
+                # the lookup, which read the tag as it was before
+                with m.If(~transfers.filled & ~just_filled.any()):
                     with m.If(is_probe):
-                        with m.If(arrays.hit & (hit_dirty | flush)):
+                        with m.If(seen_hit & (hit_dirty | flush)):
                             m.d.sync += [
                                 evict_line.eq(client_line),
-                                evict_way.eq(arrays.hit_way),
+                                evict_way.eq(seen_way),
                                 evict_beat.eq(0),
                                 evict_fill.eq(0),
                             ]
                             m.d.comb += [
-                                arrays.dirty_write.eq(arrays.hit_ways),
+                                arrays.dirty_write.eq(seen_ways),
                                 arrays.dirty_write_set.eq(client_line[:6]),
                                 arrays.dirty_value.eq(0),
                             ]
                             with m.If(flush):
-                                m.d.comb += [arrays.tag_write.eq(arrays.hit_ways), stores.line_lost.eq(1)]
+                                m.d.comb += [arrays.tag_write.eq(seen_ways), stores.line_lost.eq(1)]
                             with m.If(hit_dirty):
+                                m.d.sync += reading_out.eq(1)
                                 m.next = "Read out"
                         with m.Elif(~(flush & transfers.query_filling)):
                             with m.If(client == Client.DMA_PROBE):
@@ -567,7 +650,7 @@ class MemoryUnit(wiring.Component):
                                         m.d.sync += reservation_valid.eq(0)
                             with m.Else():
                                 m.d.comb += self.fetch_probe.done.eq(1)
-                    with m.Elif(arrays.hit):
+                    with m.Elif(seen_hit):
                         m.d.comb += stores.line_found.eq(1)
                         with m.If(client == Client.DEMAND):
                             m.d.sync += needs_line.eq(0)
@@ -575,10 +658,9 @@ class MemoryUnit(wiring.Component):
                             m.d.comb += streams.take.eq(1)
                         # the head of a full store buffer may need the port before there is room for the walker's bits
                         m.d.sync += walker_yields.eq(
-                            (client == Client.WALKER) & (conflict | (walker.set_bits & stores.full))
+                            (client == Client.WALKER) & (seen_conflict | (walker.set_bits & stores.full))
                         )
-                        m.d.sync += walker.data.eq(arrays.value)
-                        with m.If((client == Client.WALKER) & ~conflict):
+                        with m.If((client == Client.WALKER) & ~seen_conflict):
                             m.next = "Answer the walker"
                     with m.Elif(transfers.query_filling):
                         with m.If(client == Client.DEMAND):
@@ -615,7 +697,7 @@ class MemoryUnit(wiring.Component):
                             self.write_back.eq(dirty),
                         ]
                         m.d.sync += [
-                            evict_line.eq(Cat(client_line[:6], arrays.victim_ppn)),
+                            evict_line.eq(Cat(client_line[:6], seen_victim_ppn)),
                             evict_way.eq(victim),
                             evict_beat.eq(0),
                             victim.eq(victim + 1),
@@ -629,15 +711,13 @@ class MemoryUnit(wiring.Component):
                         with m.If(client == Client.WALKER):
                             m.d.sync += blocked.eq(1)
                         with m.If(dirty):
+                            m.d.sync += reading_out.eq(1)
                             m.next = "Read out"
 
             with m.State("Read out"):
                 # the fill that wants this way may already be answered: its data waits on the bus
                 m.d.comb += [
-                    whole.eq(1),
                     hold_stores.eq(1),
-                    arrays.force.eq(1),
-                    arrays.force_way.eq(evict_way),
                     transfers.hold_beats.eq(1),
                     transfers.store_beat.eq(evict_beat != 0),
                     transfers.store_index.eq(evict_beat - 1),
@@ -645,6 +725,7 @@ class MemoryUnit(wiring.Component):
                 m.d.sync += [evict_beat.eq(evict_beat + 1), port_index[3:6].eq(evict_beat + 1)]
                 with m.If(evict_beat == LINE_BEATS):
                     m.d.comb += transfers.write_back.eq(1)
+                    m.d.sync += reading_out.eq(0)
                     m.next = "Ready"
 
             with m.State("Answer the walker"):
@@ -672,7 +753,6 @@ class MemoryUnit(wiring.Component):
                     m.next = "Ready"
 
             with m.State("Align what came"):
-                m.d.comb += [given.eq(1), arrays.force.eq(1)]
                 answer(arrays.value)
                 m.next = "Ready"
 
@@ -691,9 +771,11 @@ class MemoryUnit(wiring.Component):
                 m.d.comb += [transfers.single.eq(1)]
                 m.d.sync += saved.eq(transfers.single_read_data)
                 with m.If(transfers.single_done):
+                    m.d.sync += given.eq(1)
                     m.next = "Align what came"
                     with m.If(transfers.single_error):
                         refuse(access_fault)
+                        m.d.sync += given.eq(0)
                         m.next = "Ready"
 
         m.d.comb += [
@@ -710,7 +792,9 @@ class MemoryUnit(wiring.Component):
 
         m.d.comb += [
             take_port.eq(~sequencer.ongoing("Ready")),
-            store_ends.eq(store_ready & cacheable),
+            store_ends.eq(
+                (known & store_ready & known_cacheable) | (store_through & Cat(tlb.way_hit)).any(),
+            ),
         ]
         with m.If(store_ends):
             m.d.comb += stores.push.eq(1)

@@ -81,8 +81,9 @@ class PmpCheck(wiring.Signature):
 class Pmp(wiring.Component):
     """PMP registers and checker.
 
-    A check takes one cycle for each entry up to the first that matches, or up to the last that is not OFF; one cycle
-    at least. The first check after a pmpcfg write that nothing matches goes through all entries.
+    A check takes one cycle for each entry up to the first that matches, or up to the last that is not OFF, one at
+    least, and two more: an entry is read, compared and judged in three cycles. The first check after a pmpcfg write
+    that nothing matches goes through all entries.
 
     After a write the caller must flush both TLBs with `all_spaces`, and drop walks that began before it.
 
@@ -185,10 +186,20 @@ class Pmp(wiring.Component):
         with m.If(self.select & self.write & is_config):
             m.d.comb += config_write.en.eq(Cat(~old[8 * byte + 7] for byte in range(8)))
             m.d.sync += written.bit_select(accessed[3:], 1).eq(1)
+        # the entry that was read, and the one that was compared
+        read_valid, compared = Signal(), Signal()
+        read_index, compared_index = Signal(index_bits), Signal(index_bits)
         checked_address = addresses.read_port(domain="comb")
+        address = Signal(ADDRESS_BITS)
+        config, compared_config = Signal(EntryConfig), Signal(EntryConfig)
         m.d.comb += checked_address.addr.eq(index)
-        address = checked_address.data
-        config = config_of(index, configs_of(index, "checked_configs"))
+        m.d.sync += [
+            address.eq(checked_address.data),
+            config.eq(config_of(index, configs_of(index, "checked_configs"))),
+            read_index.eq(index),
+            compared_index.eq(read_index),
+            compared_config.eq(config),
+        ]
 
         # All in units of 4 bytes. Both ends share the page, so only their offsets need two comparators.
         offset_bits = PAGE_BITS - GRAIN_BITS
@@ -232,28 +243,32 @@ class Pmp(wiring.Component):
                     last_inside.eq(in_page & ~((last ^ address_offset) & ~ignored_offset).any()),
                     within.eq(first_below & ~last_below),  # the address register names a word inside the region
                 ]
-        matches_all = first_inside & last_inside
-        matches_any = first_inside | last_inside | within
+        matches_all = Signal()
+        matches_any = Signal()
+        m.d.sync += [
+            matches_all.eq(first_inside & last_inside),
+            matches_any.eq(first_inside | last_inside | within),
+        ]
 
         with m.If(matches_any):
-            bypass = machine & ~config.locked
+            bypass = machine & ~compared_config.locked
             m.d.comb += [
-                check.done.eq(check.valid),
-                check.read.eq(matches_all & (config.read | bypass)),
-                check.write.eq(matches_all & (config.write | bypass)),
-                check.execute.eq(matches_all & (config.execute | bypass)),
+                check.done.eq(check.valid & compared),
+                check.read.eq(matches_all & (compared_config.read | bypass)),
+                check.write.eq(matches_all & (compared_config.write | bypass)),
+                check.execute.eq(matches_all & (compared_config.execute | bypass)),
                 check.partial.eq(~matches_all),
             ]
-        with m.Elif(index == final):
+        with m.Elif(compared_index == final):
             m.d.comb += [
-                check.done.eq(check.valid),
+                check.done.eq(check.valid & compared),
                 check.read.eq(machine),
                 check.write.eq(machine),
                 check.execute.eq(machine),
             ]
-        in_use = config.matching != Matching.OFF
+        in_use = compared_config.matching != Matching.OFF
         with m.If(check.valid & check.done & ~matches_any):
-            m.d.sync += final.eq(Mux(in_use, index, last_used))
+            m.d.sync += final.eq(Mux(in_use, compared_index, last_used))
         # A write restarts a check that is under way: what it has seen is no longer so.
         is_write = self.select & self.write
         with m.If(is_write):
@@ -261,15 +276,22 @@ class Pmp(wiring.Component):
         with m.If(check.valid & ~check.done & ~is_write):
             m.d.sync += [
                 index.eq(index + 1),
-                first_below_previous.eq(first_below),
-                last_below_previous.eq(last_below),
-                previous_offset.eq(address_offset),
+                read_valid.eq(1),
+                compared.eq(read_valid),
             ]
-            with m.If(in_use):
-                m.d.sync += last_used.eq(index)
+            with m.If(read_valid):
+                m.d.sync += [
+                    first_below_previous.eq(first_below),
+                    last_below_previous.eq(last_below),
+                    previous_offset.eq(address_offset),
+                ]
+            with m.If(compared & in_use):
+                m.d.sync += last_used.eq(compared_index)
         with m.Else():
             m.d.sync += [
                 index.eq(0),
+                read_valid.eq(0),
+                compared.eq(0),
                 first_below_previous.eq(0),
                 last_below_previous.eq(0),
                 last_used.eq(0),

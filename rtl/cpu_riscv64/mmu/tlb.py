@@ -129,7 +129,9 @@ class Tlb(wiring.Component):
         flushing = Signal()
         fresh = Signal()  # the ports' output belongs to a lookup
 
-        va = Signal(64)  # what was looked up
+        va = Signal(VA_BITS)  # what was looked up, and whether it is an address at all
+        canonical = Signal()
+        physical = Signal()
         read_index = Signal(index_bits)
         read_enable = Signal()
         write_index = Signal(index_bits)
@@ -142,14 +144,9 @@ class Tlb(wiring.Component):
             m.d.comb += space.eq(Space.BARE_SU.value)
         with m.Else():
             m.d.comb += space.eq(Space.TRANSLATED.value)
-        upper = va[VA_BITS - 1 :]
-        valid_address = Mux(
-            space == Space.TRANSLATED.value,
-            upper.all() | ~upper.any(),
-            ~va[config.pa_width :].any(),
-        )
+        upper = self.lookup_va[VA_BITS - 1 :]
         answerable = Signal()
-        m.d.comb += answerable.eq(fresh & valid_address)
+        m.d.comb += answerable.eq(fresh & Mux(space == Space.TRANSLATED.value, canonical, physical))
 
         is_user = self.context.privilege == Privilege.USER
         by_user = Signal()
@@ -253,7 +250,12 @@ class Tlb(wiring.Component):
                     read_enable.eq(self.lookup_enable),
                 ]
                 with m.If(self.lookup_enable):
-                    m.d.sync += [fresh.eq(1), va.eq(self.lookup_va)]
+                    m.d.sync += [
+                        fresh.eq(1),
+                        va.eq(self.lookup_va),
+                        canonical.eq(upper.all() | ~upper.any()),
+                        physical.eq(~self.lookup_va[config.pa_width :].any()),
+                    ]
                 entry = self.fill_entry
                 with m.If(self.fill_valid & entry.valid & ~entry.mixed):
                     bare = entry.space != Space.TRANSLATED

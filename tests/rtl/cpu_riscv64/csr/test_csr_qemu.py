@@ -242,13 +242,16 @@ def accesses_in_simulation(tests, candidates):
     async def testbench(ctx):
         async def csr(address, op, operand=0):
             """Reads or writes; (illegal, old value)."""
+            ctx.set(dut.look, 0)
             ctx.set(dut.access, 0)
             ctx.set(dut.prepare, 1)
             ctx.set(dut.prepare_address, address)
             await ctx.tick().repeat(2)
-            ctx.set(dut.access, 1)
+            ctx.set(dut.look, 1)
             ctx.set(dut.address, address)
             ctx.set(dut.op, CsrOp(op))
+            await ctx.tick()
+            ctx.set(dut.access, 1)
             ctx.set(dut.operand, operand)
             ctx.set(dut.commit, op != READ)
             await ctx.delay(1e-8)

@@ -42,13 +42,14 @@ def test_every_csr_reads_as_its_reset_value_after_reset():
     dut = CsrFile(CoreConfig(hart_id=2))
 
     async def testbench(ctx):
+        ctx.set(dut.look, 1)
         ctx.set(dut.access, 1)
         for csr in csr_table(CoreConfig(hart_id=2)):
             for address in csr.addresses:
                 ctx.set(dut.prepare, 1)
                 ctx.set(dut.prepare_address, address)
-                await ctx.tick().repeat(2)
                 ctx.set(dut.address, address)
+                await ctx.tick().repeat(3)
                 await ctx.delay(1e-9)
                 if csr.source is not Source.PMP and csr.name not in ("mcycle", "cycle"):
                     assert ctx.get(dut.read_data) == csr.reset, csr.name

@@ -44,17 +44,16 @@ class Driver:
         return result
 
     async def accept(self, next_pc: int) -> None:
-        """The block looked up last goes on to decode, and `next_pc` is read."""
+        """The block looked up last goes on to decode, and `next_pc` is read; a cycle for the return stack."""
         ctx, dut = self.ctx, self.dut
-        ctx.set(dut.answering, 1)
         ctx.set(dut.accept, 1)
         ctx.set(dut.read, 1)
         ctx.set(dut.next_pc, next_pc)
         await ctx.tick()
-        ctx.set(dut.answering, 0)
         ctx.set(dut.accept, 0)
         ctx.set(dut.read, 0)
         ctx.set(dut.pc, next_pc)
+        await ctx.tick()
 
     async def train(self, **fields: Any) -> None:
         """One training; fields that are not given are noise where they must not matter, else 0."""
@@ -230,6 +229,8 @@ def test_a_repair_brings_back_history_and_return_stack_and_applies_the_branch(ru
                 assert p["target"] == stack[model["ras"]]
             if d.rng.random() < 0.7:
                 await d.accept(0x8000_0400)
+                # the index read with the next block does not know of it yet
+                assert d.ctx.get(d.dut.prediction.index) == (0x8000_0400 >> 3 ^ model["history"]) & ROWS
                 if address == conditional:
                     model["history"] = (model["history"] << 1 | p["taken"]) & ROWS
                 if address == call:
@@ -237,8 +238,6 @@ def test_a_repair_brings_back_history_and_return_stack_and_applies_the_branch(ru
                     stack[model["ras"]] = call + 2
                 if address == back:
                     model["ras"] = (model["ras"] - 1) % top
-                # and the index read with the next block already knows
-                assert d.ctx.get(d.dut.prediction.index) == (0x8000_0400 >> 3 ^ model["history"]) & ROWS
             else:
                 kind = d.rng.choice(list(BranchKind))
                 branch = kind == BranchKind.CONDITIONAL

@@ -39,11 +39,8 @@ def choose(ctx, dut: DataArrays, pages: tuple[int, int, int], looked_for: int) -
     """Looks for one of three pages."""
     for n, page in enumerate(pages):
         ctx.set(dut.pages[n], page)
-    if "given_page" in dut.signature.members:
-        ctx.set(dut.given_page, looked_for == 2)
-        ctx.set(dut.chosen, 1 << looked_for & 3)
-    else:
-        ctx.set(dut.chosen, 1 << looked_for)
+    ctx.set(dut.given_page, looked_for == 2)
+    ctx.set(dut.chosen, 1 << looked_for & 3)
 
 
 @pytest.mark.parametrize("seed", range(2))

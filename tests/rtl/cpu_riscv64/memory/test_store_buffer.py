@@ -21,11 +21,12 @@ def drive(seed: int, cycles: int, *, check, events: float = 0.3) -> dict[str, in
         queue: list[dict] = []
         written: dict | None = None  # at the last clock edge
         eager = 0.5
+        pushed = False  # at the last clock edge: counted, but not yet at the head
         for _ in range(cycles):
             if rng.random() < 0.05:
                 eager = rng.choice((0.1, 0.5, 0.9))
             push = len(queue) < CONFIG.store_buffer and rng.random() < eager
-            pop = bool(queue) and rng.random() < 0.5
+            pop = len(queue) > pushed and rng.random() < 0.5
             address = rng.choice(LINES) << 6 | rng.randrange(64)
             store = {
                 "address": address & -8,
@@ -59,9 +60,9 @@ def drive(seed: int, cycles: int, *, check, events: float = 0.3) -> dict[str, in
                 "full": len(queue) == CONFIG.store_buffer,
                 "empty": not suspects,
                 "conflict": conflict,
-                "head_valid": bool(queue),
+                "head_valid": len(queue) > pushed,
             }
-            if queue:
+            if len(queue) > pushed:
                 values.update({f"head_{name}": queue[0][name] for name in ("address", "data", "mask", "hit")})
                 if queue[0]["hit"]:
                     values["head_way"] = queue[0]["way"]
@@ -83,6 +84,7 @@ def drive(seed: int, cycles: int, *, check, events: float = 0.3) -> dict[str, in
             written = queue.pop(0) if pop else None
             if push:
                 queue.append(store)
+            pushed = push
             await ctx.tick()
 
     simulate(dut, testbench)

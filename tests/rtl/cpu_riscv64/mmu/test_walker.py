@@ -553,8 +553,9 @@ def test_a_kernel_walk_is_short():
     words = {root: pte(middle, V), middle: pte(leaf, V), leaf: pte(0x8008_3000, FULL)}
     entry, bench = one_walk(words, context=Context(root=root >> 12), pmp=pmp)
     assert entry["ppn"] == 0x80083
-    # two cycles to begin and answer, three PTEs of three PMP entries and a judgement each, the page's three entries
-    assert bench.cycles <= 3 * 4 + 3 + 3
+    # two cycles to begin and answer, three PTEs of three PMP entries and a judgement each, the page's three entries; a
+    # check takes two cycles more than it has entries
+    assert bench.cycles <= 3 * 6 + 5 + 3
     print(bench.cycles)
 
 
