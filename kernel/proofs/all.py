@@ -1,6 +1,6 @@
 """All proofs: importing this module registers them."""
 
-from kernel.proofs import derive, handles, retype, revoke
+from kernel.proofs import changes, derive, handles, retype, revoke
 from kernel.proofs.proof import PROOFS
 
-__all__ = ["PROOFS", "derive", "handles", "retype", "revoke"]
+__all__ = ["PROOFS", "changes", "derive", "handles", "retype", "revoke"]

@@ -12,7 +12,7 @@ from kernel.lang import Ptr, u8, u64
 from kernel.lang.symbolic import Path, Pointer
 from kernel.lang.symbolic.memory import field
 from kernel.proofs.proof import Removed, hardware, host, proof, without_audit
-from kernel.proofs.slots import Clause, Slots
+from kernel.proofs.slots import HIGHEST, Clause, Slots
 
 THREAD_POINTER: Any = Ptr[Thread]
 SLOT: Any = Slot
@@ -20,7 +20,6 @@ TABLE: Any = Table
 THREAD: Any = Thread
 KIND: Any = Kind
 SLOT_BYTES = 64
-HIGHEST = 0xFFFF_FF00_0000_0000  # where no table can end: 4,096 slots are 256 KiB
 
 
 class Naming:

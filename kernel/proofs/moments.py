@@ -16,11 +16,13 @@ from typing import Any
 import z3
 
 from kernel.core.objects import Header, Slot
-from kernel.core.state import State, kernel
+from kernel.core.state import State
+from kernel.lang import types
 from kernel.lang.declare import Function
 from kernel.lang.symbolic import Path, writes
-from kernel.lang.symbolic.memory import field, region_name
+from kernel.lang.symbolic.memory import region_name
 from kernel.proofs.slots import Ghosts, Invariant, Slots
+from kernel.proofs.tombs import entombed
 
 SLOT: Any = Slot
 HEADER: Any = Header
@@ -54,12 +56,18 @@ def shrinks(before: Slots, after: Slots, slot: Any) -> Any:
     )
 
 
+def buries(before: Slots, after: Slots, slot: Any) -> Any:
+    """`shrinks`, and a tomb that is in the tree stays where it is: what `dissolve.empty` does."""
+    stays = z3.And(entombed(after, slot), same_place(before, after, slot))
+    return z3.And(shrinks(before, after, slot), z3.Implies(entombed(before, slot), stays))
+
+
 class Moments:
     """The moments of a path, the first one first; at each, the invariant of slots holds."""
 
-    def __init__(self, path: Path):
-        self.path = path
-        self.invariant = Invariant(path)
+    def __init__(self, path: Path, kind: type[Invariant] = Invariant):
+        self.path, self.kind = path, kind
+        self.invariant = kind(path)
         self.first = self.now = self.invariant.before
         self.links: list[tuple[Slots, Slots, Relation]] = []
 
@@ -67,7 +75,7 @@ class Moments:
         """What memory is now is a new moment; the relation holds since the last one (or `since`)."""
         ghosts = Ghosts.unknown(self.path.name(" at a moment"))
         last = self.now if since is None else since
-        self.invariant = Invariant(self.path, ghosts)
+        self.invariant = self.kind(self.path, Slots(self.path.memory.copy(), ghosts))
         self.now = self.invariant.before
         self.links.append((last, self.now, relation))
         return self.now
@@ -104,11 +112,7 @@ def framed(path: Path, function: Function) -> None:
 
     def contract(path: Any, *arguments: Any) -> Any:
         forget(path, function)
-        return None if body.result.size == 0 else path.unknown(body.result, function.name)
+        return None if body.result is types.VOID else path.unknown(body.result, function.name)
 
     path.contracts[function] = contract
 
-
-def dying(path: Path, slots: Slots, name: str = "dying") -> Any:
-    """The address of the first (or last) dying object's header; 0: there is none."""
-    return slots.memory.load(field(path.variable_place(kernel), name)).address

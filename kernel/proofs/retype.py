@@ -9,9 +9,9 @@ from kernel.core import access, lookup, memory
 from kernel.core.objects import Channel, Endpoint, Notification, Slice, Space, Thread
 from kernel.lang.symbolic import Path
 from kernel.lang.symbolic.memory import pointer
-from kernel.proofs.handles import HIGHEST, THREAD_POINTER
+from kernel.proofs.handles import THREAD_POINTER
 from kernel.proofs.proof import Removed, hardware, proof, without_audit
-from kernel.proofs.slots import SLOT_POINTER, Slots
+from kernel.proofs.slots import HIGHEST, SLOT_POINTER, Slots
 
 LARGEST = 37  # log2 of bytes: object_lines makes no greater untyped
 SIZES: dict[Kind, Any] = {

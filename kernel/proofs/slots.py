@@ -25,6 +25,7 @@ from kernel.lang.symbolic.memory import Memory, field
 
 SLOT: Any = Slot
 SLOT_POINTER: Any = Ptr[Slot]
+LOWEST, HIGHEST = 0x10_0000, 0xFFFF_FF00_0000_0000  # what the kernel's objects and slots lie between
 Clause = tuple[str, Any]
 Ghost = Callable[[Any], Any]
 
@@ -56,11 +57,13 @@ class Ghosts:
 
 
 class Slots:
-    """All slots at one moment: memory, and the ghosts."""
+    """All slots at one moment: memory, the ghosts, and what is in the tree, where that is not the same as what is live
+    (in the middle of an operation)."""
 
-    def __init__(self, memory: Memory, ghosts: Ghosts | None = None):
+    def __init__(self, memory: Memory, ghosts: Ghosts | None = None, lives: Ghost | None = None):
         self.memory = memory
         self.ghosts = Ghosts.unknown() if ghosts is None else ghosts
+        self.lives = lives
 
     def opens(self, slot: Any) -> Any:
         """When the walk enters the slot."""
@@ -86,6 +89,8 @@ class Slots:
 
     def live(self, slot: Any) -> Any:
         """Whether it is in the tree."""
+        if self.lives is not None:
+            return self.lives(slot)
         return z3.Or(self.get(slot, "kind") != int(Kind.EMPTY), self.is_origin(slot))
 
     def usable(self, slot: Any) -> Any:
@@ -124,17 +129,25 @@ class Slots:
         expiry, limit = self.get(slot, "expiry"), self.get(than, "expiry")
         ends = z3.Or(limit == 0, z3.And(expiry != 0, z3.ULE(expiry, limit)))
         same = [self.get(slot, name) == self.get(than, name) for name in ("kind", "object", "size")]
+        same[2] = z3.Or(same[2], self.get(slot, "kind") == int(Kind.PAGE_TABLE))  # there it is where it is mapped
         return z3.And(rights, ends, *same)
 
     def single(self, s: Any) -> list[Clause]:
         """The clauses about one slot."""
+        return [
+            *self.single_in_tree(s),
+            ("only what is in a header is a tomb", z3.And(
+                z3.Implies(self.is_tomb(s), in_header(s)), z3.Implies(self.usable(s), z3.Not(in_header(s))))),
+            ("the origin is no capability", z3.Implies(self.is_origin(s), self.get(s, "kind") == int(Kind.EMPTY))),
+        ]  # fmt: skip
+
+    def single_in_tree(self, s: Any) -> list[Clause]:
+        """Those that the tree is made of."""
         first, last, after, before = (self.get(s, name) for name in ("first", "last", "next", "previous"))
         live, is_first, is_last = self.live(s), self.is_first(s), self.is_last(s)
         inner = z3.And(live, z3.Not(self.is_origin(s)))
         return [
             ("a live slot has an address", z3.Implies(live, s != 0)),
-            ("only what is in a header is a tomb", z3.And(
-                z3.Implies(self.is_tomb(s), in_header(s)), z3.Implies(self.usable(s), z3.Not(in_header(s))))),
             ("it is left after it is entered", z3.Implies(live, self.opens(s) < self.closes(s))),
             ("an empty slot has no children", z3.Implies(z3.Not(live), z3.And(first == 0, last == 0))),
             ("first and last child go together", (first == 0) == (last == 0)),
@@ -144,7 +157,6 @@ class Slots:
                 self.opens(s) < self.opens(first), self.closes(last) < self.closes(s)))),
             ("neighbours live", z3.Implies(inner, z3.And(
                 before != 0, after != 0, self.live(before), self.live(after)))),
-            ("the origin is no capability", z3.Implies(self.is_origin(s), self.get(s, "kind") == int(Kind.EMPTY))),
             ("the origin has none", z3.Implies(self.is_origin(s), z3.And(before == 0, after == 0))),
             ("the one before is the parent, or leads here", z3.Implies(inner, z3.If(
                 is_first, z3.And(self.opens(before) < self.opens(s), self.closes(s) < self.closes(before)),
@@ -159,14 +171,20 @@ class Slots:
     def pair(self, s: Any, y: Any) -> list[Clause]:
         """The clauses about two different slots."""
         both = z3.And(s != y, self.live(s), self.live(y))
+        holds = z3.And(self.get(s, "kind") != int(Kind.EMPTY), self.get(s, "kind") != int(Kind.UNTYPED))
+        counted = z3.Not(z3.Or(self.is_tomb(s), self.is_tomb(y)))
+        weaker = z3.Implies(z3.And(both, holds, counted, self.inside(y, s)), self.weaker(y, s))
+        return [*self.pair_in_tree(s, y), ("a descendant allows no more", weaker)]
+
+    def pair_in_tree(self, s: Any, y: Any) -> list[Clause]:
+        """Those that the tree is made of."""
+        both = z3.And(s != y, self.live(s), self.live(y))
         apart = z3.Or(self.closes(s) < self.opens(y), self.closes(y) < self.opens(s))
         events = (self.opens(y), self.closes(y))
 
         def nothing_between(start: Any, end: Any) -> Any:
             return z3.And([z3.Not(z3.And(start < event, event < end)) for event in events])
 
-        holds = z3.And(self.get(s, "kind") != int(Kind.EMPTY), self.get(s, "kind") != int(Kind.UNTYPED))
-        counted = z3.Not(z3.Or(self.is_tomb(s), self.is_tomb(y)))
         return [
             ("one descends from the other, or they are apart", z3.Implies(
                 both, z3.Or(apart, self.inside(s, y), self.inside(y, s)))),
@@ -174,8 +192,6 @@ class Slots:
             ("`next` is the next in the walk", z3.Implies(z3.And(both, z3.Not(self.is_origin(s))), nothing_between(
                 self.closes(s), self.after_close(s)))),
             ("there is one origin", z3.Implies(both, z3.Not(z3.And(self.is_origin(s), self.is_origin(y))))),
-            ("a descendant allows no more", z3.Implies(
-                z3.And(both, holds, counted, self.inside(y, s)), self.weaker(y, s))),
         ]  # fmt: skip
 
 
@@ -183,14 +199,30 @@ class Invariant:
     """Assumes the invariant of the present moment of a path, of the slots it comes across from now on, and shows it of
     a later moment."""
 
-    def __init__(self, path: Path, ghosts: Ghosts | None = None):
+    def __init__(self, path: Path, slots: Slots | None = None, *, watch: bool = True):
         self.path = path
-        self.before = Slots(path.memory.copy(), ghosts)
-        path.watch(SLOT, self.assume_single)
+        self.before = Slots(path.memory.copy()) if slots is None else slots
+        self.later: list[Invariant] = []  # of moments in between: what is known of them too
+        for _, clause in self.general(self.before):
+            path.assume(clause)
+        if watch:
+            path.watch(SLOT, self.assume_single)
+
+    def general(self, slots: Slots) -> list[Clause]:
+        """The clauses about no slot in particular."""
+        return []
+
+    def single(self, slots: Slots, s: Any) -> list[Clause]:
+        """The clauses about one slot."""
+        return slots.single(s)
+
+    def pair(self, slots: Slots, s: Any, y: Any) -> list[Clause]:
+        """The clauses about two slots, which may be one."""
+        return slots.pair(s, y)
 
     def assume_single(self, slot: Any) -> None:
         """The clauses about a slot that the path comes across."""
-        for _, clause in self.before.single(slot):
+        for _, clause in self.single(self.before, slot):
             self.path.assume(clause)
 
     def seen(self) -> list[Any]:
@@ -201,7 +233,7 @@ class Invariant:
         """The clauses about every two of these slots."""
         for s, y in product(slots, slots):
             if not z3.eq(s, y):
-                for _, clause in self.before.pair(s, y):
+                for _, clause in self.pair(self.before, s, y):
                     self.path.assume(clause)
 
     def add(self, slot: Any) -> None:
@@ -209,14 +241,38 @@ class Invariant:
         for name in ("", "first", "last", "next", "previous"):
             self.path.see(SLOT, self.before.get(slot, name) if name else slot)
 
-    def show(self, after: Slots) -> None:
-        """Shows all clauses of the state after, for any two slots."""
+    def learn(self, slot: Any) -> None:
+        """Assumes what is known of a slot and of its neighbours in the tree."""
+        for name in ("", "first", "last", "next", "previous"):
+            self.assume_single(self.before.get(slot, name) if name else slot)
+
+    def show(self, after: Slots) -> Any:
+        """Shows all clauses of the state after, for any two slots; gives one of them."""
         path = self.path
         met = self.seen()
+        path.prove_each(self.general(after))
         x, y = (path.unknown(SLOT_POINTER, name).address for name in ("any slot", "any other slot"))
         self.add(x)
         self.assume_pairs([*met, x])
-        path.prove_each(after.single(x))
+        for moment in self.later:
+            moment.learn(x)
+        path.prove_each(self.single(after, x))
         path.see(SLOT, y)
         self.assume_pairs([*met, x, y])
-        path.prove_each(after.pair(x, y))
+        for moment in self.later:
+            moment.learn(y)
+            moment.assume_pairs([x, y])
+        path.prove_each(self.pair(after, x, y))
+        return x
+
+
+class Structure(Invariant):
+    """Only that the tree is one."""
+
+    def single(self, slots: Slots, s: Any) -> list[Clause]:
+        """The clauses about one slot."""
+        return slots.single_in_tree(s)
+
+    def pair(self, slots: Slots, s: Any, y: Any) -> list[Clause]:
+        """The clauses about two slots."""
+        return slots.pair_in_tree(s, y)
