@@ -9,8 +9,10 @@ from kernel.core import capabilities, tree
 from kernel.core.objects import Header
 from kernel.lang import u8, u64
 from kernel.lang.symbolic import Path
+from kernel.proofs.moments import keeps
 from kernel.proofs.proof import Removed, hardware, proof
 from kernel.proofs.slots import SLOT_POINTER, Invariant, Slots, in_header
+from kernel.proofs.tombs import Whole, header_of, of_header
 
 HEADER: Any = Header
 
@@ -22,11 +24,11 @@ def count_references(path: Path) -> None:
     path.watch(HEADER, lambda header: path.assume(z3.ULT(z3.Select(references, header), 0xFFFF_FFFE)))
 
 
-def call_derive(path: Path) -> tuple[Invariant, Any, Any, Any]:
+def call_derive(path: Path, kind: type[Invariant] = Invariant) -> tuple[Invariant, Any, Any, Any]:
     """Any live source, any empty destination, any arguments: (invariant, source, destination, the error)."""
     hardware(path)
     count_references(path)
-    invariant = Invariant(path)
+    invariant = kind(path)
     before = invariant.before
     source, slot = path.unknown(SLOT_POINTER, "source"), path.unknown(SLOT_POINTER, "slot")
     rights, badge, expiry = path.unknown(u8, "rights"), path.unknown(u64, "badge"), path.unknown(u64, "expiry")
@@ -77,23 +79,31 @@ def derive_never_adds_rights(path: Path) -> None:
 
 
 @proof(
-    "derive keeps the tree and the order of rights in it",
+    "derive keeps the tree, the order of rights in it, and the tombs",
     capabilities.derive,
-    depends=[Removed(capabilities.derive, "rights & ~source.rights != 0"), Removed(tree.insert_child, "old is None")],
+    depends=[
+        Removed(capabilities.derive, "rights & ~source.rights != 0"),
+        Removed(tree.insert_child, "old is None"),
+        Removed(capabilities.fill, "header.references += 1"),
+    ],
     reaches=["derived"],
 )
 def derive_keeps_the_invariant(path: Path) -> None:
-    """The invariant of kernel/proofs/slots.py holds afterwards, for all slots."""
-    invariant, s, d, error = call_derive(path)
+    """The invariant of slots.py and tombs.py holds afterwards, for all slots."""
+    invariant, s, d, error = call_derive(path, Whole)
     if path.decide(error != int(Error.NONE)):
         return
     path.reach("derived")
     before = invariant.before
-    start, end = before.opens(s), before.after_open(s)
-    invariant.show(Slots(path.memory, before.ghosts.but(
-        opens=lambda a: z3.If(a == d, (2 * start + end) / 3, before.opens(a)),
-        closes=lambda a: z3.If(a == d, (start + 2 * end) / 3, before.closes(a)),
-    )))  # fmt: skip
+    old, start, end = before.ghosts, before.opens(s), before.after_open(s)
+    top = of_header(before, header_of(before, s), "references")
+    after = Slots(path.memory, old.but(
+        opens=lambda a: z3.If(a == d, (2 * start + end) / 3, old.opens(a)),
+        closes=lambda a: z3.If(a == d, (start + 2 * end) / 3, old.closes(a)),
+        rank=lambda a: z3.If(a == d, top, old.rank(a)),
+    ))  # fmt: skip
+    x = invariant.show(after)
+    path.prove(keeps(before, after, x), "nothing else becomes usable, and all stay where they are")
 
 
 def is_badged(slots: Slots, slot: Any) -> Any:

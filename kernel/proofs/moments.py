@@ -48,7 +48,7 @@ def keeps(before: Slots, after: Slots, slot: Any) -> Any:
 
 def shrinks(before: Slots, after: Slots, slot: Any) -> Any:
     """See the module."""
-    names = ("kind", "object", "size", "rights", "badge", "expiry", "place")
+    names = ("kind", "object", "size", "rights", "expiry", "place")
     same = [after.get(slot, name) == before.get(slot, name) for name in names]
     stays = z3.And(before.usable(slot), same_place(before, after, slot), *same)
     return z3.And(
@@ -115,4 +115,3 @@ def framed(path: Path, function: Function) -> None:
         return None if body.result is types.VOID else path.unknown(body.result, function.name)
 
     path.contracts[function] = contract
-

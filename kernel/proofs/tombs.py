@@ -1,8 +1,8 @@
 """The invariant of references and tombs: docs/kernel.md, "Invariants", 2 and 3, as far as the tree depends on them.
 
 An object's count of references is at least the number of capabilities that name it: each has a `rank` of its own below
-the count. While there is one, the object's tomb is not in the tree. A tomb that is in the tree is one of the dying: each
-has a `turn`, the kernel's list goes through them by turn, and ends at the last one.
+the count. While there is one, the object's tomb is not in the tree. Tombs in the tree are those of the dying: each has
+a `turn`, the kernel's list goes through them by turn, and ends at the last one.
 """
 
 from typing import Any
@@ -10,14 +10,15 @@ from typing import Any
 import z3
 
 from kernel.abi import Kind
-from kernel.core.objects import Header, Thread
+from kernel.core import access
+from kernel.core.objects import Header
 from kernel.core.state import kernel
 from kernel.lang.symbolic import Path, Pointer
 from kernel.lang.symbolic.memory import field
-from kernel.proofs.slots import HIGHEST, LOWEST, SLOT, Clause, Invariant, Slots, in_header
+from kernel.proofs.slots import SLOT, Clause, Invariant, Slots, in_header
 
 HEADER: Any = Header
-THREAD: Any = Thread
+headers = z3.Function("header_of", z3.BitVecSort(64), z3.BoolSort(), z3.BitVecSort(64))
 COUNTED = (Kind.TABLE, Kind.THREAD, Kind.ENDPOINT, Kind.NOTIFICATION, Kind.SPACE, Kind.CHANNEL, Kind.SLICE)
 
 
@@ -27,10 +28,19 @@ def counted(slots: Slots, slot: Any) -> Any:
 
 
 def header_of(slots: Slots, slot: Any) -> Any:
-    """The address of the header of the object that a slot names (access.header_of), which is that of the tomb."""
-    offset = z3.BitVecVal(THREAD.fields["header"].offset, 64)
-    target = slots.get(slot, "object")
-    return z3.simplify(target + z3.If(slots.get(slot, "kind") == int(Kind.THREAD), offset, z3.BitVecVal(0, 64)))
+    """The address of the header of the object that a slot names, which is that of the tomb."""
+    return header_at(slots.get(slot, "object"), slots.get(slot, "kind"))
+
+
+def header_at(object: Any, kind: Any) -> Any:
+    """The same, for what is in a slot. Which function it is does not matter to the proofs; see access.header_of."""
+    return headers(object, kind == int(Kind.THREAD))
+
+
+def contract_header_of(path: Any, slot: Pointer) -> Pointer:
+    """What stands in for access.header_of."""
+    address = header_of(Slots(path.memory), slot.address)
+    return Pointer(address, HEADER, None, address)
 
 
 def of_header(slots: Slots, header: Any, name: str) -> Any:
@@ -52,6 +62,10 @@ def dying(path: Path, slots: Slots, name: str = "dying") -> Any:
 class Whole(Invariant):
     """The invariant of slots, and that of references and tombs."""
 
+    def __init__(self, path: Path, *arguments: Any, **more: Any):
+        super().__init__(path, *arguments, **more)
+        path.contracts[access.header_of] = contract_header_of
+
     def single(self, slots: Slots, s: Any) -> list[Clause]:
         """The clauses about one slot."""
         return [*super().single(slots, s), *self.own(slots, s)]
@@ -62,10 +76,8 @@ class Whole(Invariant):
         rank, turn = slots.ghosts.rank, slots.ghosts.turn
         following = of_header(slots, s, "next_dying")
         first, last = (dying(self.path, slots, name) for name in ("dying", "dying_last"))
-        address = slots.get(s, "object")
         return [
-            ("objects have addresses", z3.Implies(
-                counted(slots, s), z3.And(z3.UGE(address, LOWEST), z3.ULT(address, HIGHEST)))),
+            ("objects have addresses", z3.Implies(counted(slots, s), object != 0)),
             ("an object knows of its capabilities", z3.Implies(
                 counted(slots, s), z3.ULT(rank(s), of_header(slots, object, "references")))),
             ("its tomb is a tomb, and not in the tree before its end", z3.Implies(

@@ -16,8 +16,11 @@ from kernel.lang.program import Program
 from kernel.lang.types import ArrayType, StructType, Type
 
 
-def of(program: Program, statements: Iterable[tree.Statement]) -> tuple[set[Any], list[tree.Variable]]:
-    """(regions, locals of the function itself) that the statements may write, and all that they call."""
+def of(
+    program: Program, statements: Iterable[tree.Statement], *, calls: bool = True
+) -> tuple[set[Any], list[tree.Variable]]:
+    """(regions, locals of the function itself) that the statements may write, and all that they call unless `calls` is
+    False."""
     regions: set[Any] = set()
     variables: dict[tree.Variable, None] = {}
     done: set[Function] = set()
@@ -37,7 +40,7 @@ def of(program: Program, statements: Iterable[tree.Statement]) -> tuple[set[Any]
                     regions |= behind_pointer(program, node.value.type)
                 elif isinstance(node, tree.For) and own:
                     variables[node.variable] = None
-                for called in called_by(program, node):
+                for called in called_by(program, node) if calls else ():
                     if called not in done:
                         done.add(called)
                         pending.append((program.bodies[called].statements, False))
