@@ -11,6 +11,7 @@ from kernel.core import (
     capabilities,
     dissolve,
     fastpath,
+    fastpath_channels,
     interrupts,
     mappings,
     memory,
@@ -22,8 +23,9 @@ from kernel.core import (
 from kernel.lang import u8, u64, usize
 from kernel.lang.symbolic import NULL, Failed, Path, Pointer, writes
 from kernel.lang.symbolic.memory import field, pointer, region_name
+from kernel.proofs.derive import count_references
 from kernel.proofs.handles import KIND, TABLE
-from kernel.proofs.moments import HEADER, TREE, Moments, buries, framed, keeps, shrinks
+from kernel.proofs.moments import HEADER, STATE, Moments, buries, framed, keeps, shrinks
 from kernel.proofs.proof import Removed, hardware, proof, without_audit
 from kernel.proofs.slots import HIGHEST, LOWEST, SLOT, SLOT_POINTER, Ghosts, Slots, Structure, in_header
 from kernel.proofs.tombs import Whole, counted, dying, entombed, header_at, header_of, of_header
@@ -93,12 +95,12 @@ def forget_changes_its_own_slot(path: Path) -> None:
 # What changes what the invariants are about, by the proof that says how. Boot makes the first state, and `_create` the
 # places in an object that nobody has yet.
 OPERATIONS = {
-    tree.insert_child: "a new object's capability, derive",
+    tree.insert_child: "filling a slot, derive",
     tree.remove: "taking a slot out",
     tree.replace: "putting a slot in the place",
-    capabilities.fill: "a new object's capability, derive",
+    capabilities.fill: "filling a slot, derive",
     capabilities.derive: "derive",
-    capabilities.move: "moving a capability",
+    capabilities.relocate: "moving a capability",
     dissolve.clear: "ending, moving, a step",
     dissolve.empty: "ending a capability",
     dissolve._bury: "ending a capability",
@@ -108,7 +110,8 @@ OPERATIONS = {
     memory._create: "none",
     boot.begin: "none",
 }
-KEPT = TREE - {(SLOT, "badge"), (HEADER, "kind"), (HEADER, "dying"), (HEADER, "tomb"), (SLOT, "tomb")}
+KEPT = {(SLOT, name) for name in SLOT.fields if name != "badge"}
+KEPT |= {(HEADER, "references"), (HEADER, "next_dying"), (STATE, "dying"), (STATE, "dying_last")}
 
 
 @proof(
@@ -118,7 +121,11 @@ KEPT = TREE - {(SLOT, "badge"), (HEADER, "kind"), (HEADER, "dying"), (HEADER, "t
     system_calls.timer,
     interrupts.arrived,
     fastpath.call,
+    fastpath.call_granting,
+    fastpath.notify,
     fastpath.reply_receive,
+    fastpath_channels.send,
+    fastpath_channels.receive,
     boot.start_host_test,
     depends=[],
     reaches=["looked at all functions"],
@@ -363,11 +370,11 @@ def step_keeps_the_invariant(path: Path) -> None:
     "moving a capability keeps the tree, what is in it, and the tombs",
     capabilities.move,
     depends=[
-        Removed(capabilities.move, "slot.generation += 1"),
-        Removed(capabilities.move, "slot.rights = source.rights"),
-        Removed(capabilities.move, "slot.expiry = source.expiry"),
-        Removed(capabilities.move, "tree.replace(source, slot)"),
-        Removed(capabilities.move, "dissolve.clear(source)"),
+        Removed(capabilities.relocate, "slot.generation += 1"),
+        Removed(capabilities.relocate, "slot.rights = source.rights"),
+        Removed(capabilities.relocate, "slot.expiry = source.expiry"),
+        Removed(capabilities.relocate, "tree.replace(source, slot)"),
+        Removed(capabilities.relocate, "dissolve.clear(source)"),
     ],
     reaches=["moved"],
 )
@@ -396,7 +403,7 @@ def move_keeps_the_invariant(path: Path) -> None:
 
 
 @proof(
-    "a new object's capability keeps the tree, what is in it, and the tombs",
+    "filling a slot keeps the tree, what is in it, and the tombs",
     capabilities.fill,
     depends=[
         Removed(capabilities.fill, "slot.generation += 1"),
@@ -404,29 +411,38 @@ def move_keeps_the_invariant(path: Path) -> None:
         Removed(capabilities.fill, "header.references += 1"),
         Removed(tree.insert_child, "old is None"),
     ],
-    reaches=["made"],
+    reaches=["made", "given"],
 )
 def fill_keeps_the_invariant(path: Path) -> None:
-    """Below an untyped or the origin, into any empty slot, for an object that was just zeroed."""
+    """An empty slot. Either of an object that was just zeroed, below an untyped or the origin: what `_create` does. Or
+    with what the parent names, and no more rights, where the parent has no end: what the fast paths do."""
     moments = Moments(path, Whole)
+    count_references(path)
     before = moments.first
     p, d = (path.unknown(SLOT_POINTER, name).address for name in ("parent", "slot"))
     kind, object = path.unknown(KIND, "kind"), path.unknown(usize, "object")
     size, rights = path.unknown(u8, "size"), path.unknown(u8, "rights")
-    untyped = z3.And(before.usable(p), before.get(p, "kind") == int(Kind.UNTYPED))
-    path.assume(z3.And(z3.Or(untyped, before.is_origin(p)), in_an_object(before, d), kind != int(Kind.EMPTY)))
-    path.assume(z3.And(before.get(d, "kind") == int(Kind.EMPTY), before.get(d, "generation") != 0xFFFF_FFFF))
-    # What retype hands over: memory of its own, zeroed.
     header = header_at(object, kind)
-    path.assume(z3.And(header != 0, in_header(header)))
-    path.assume(z3.And(of_header(before, header, "references") == 0, z3.Not(before.live(header))))
+    references = of_header(before, header, "references")
+    path.assume(in_an_object(before, d))
+    path.assume(z3.And(before.get(d, "kind") == int(Kind.EMPTY), before.get(d, "generation") != 0xFFFF_FFFF))
+    new = path.choose("a new object")
+    if new:
+        untyped = z3.And(before.usable(p), before.get(p, "kind") == int(Kind.UNTYPED))
+        path.assume(z3.And(z3.Or(untyped, before.is_origin(p)), kind != int(Kind.EMPTY)))
+        path.assume(z3.And(header != 0, in_header(header), references == 0, z3.Not(before.live(header))))
+    else:
+        path.assume(z3.And(before.usable(p), before.get(p, "expiry") == 0, rights & ~before.get(p, "rights") == 0))
+        path.assume(z3.And(kind != int(Kind.UNTYPED), kind != int(Kind.PAGE_TABLE)))
+        same = (("kind", kind), ("object", object), ("size", size))
+        path.assume(z3.And([before.get(p, name) == value for name, value in same]))
     path.call(capabilities.fill, *(Pointer(a, SLOT, None, a) for a in (d, p)), kind, object, size, rights)
-    path.reach("made")
+    path.reach("made" if new else "given")
     start, end, old = before.opens(p), before.after_open(p), before.ghosts
     after = Slots(path.memory, old.but(
         opens=lambda a: z3.If(a == d, (2 * start + end) / 3, old.opens(a)),
         closes=lambda a: z3.If(a == d, (start + 2 * end) / 3, old.closes(a)),
-        rank=lambda a: z3.If(a == d, z3.BitVecVal(0, 32), old.rank(a)),
+        rank=lambda a: z3.If(a == d, references, old.rank(a)),
     ))  # fmt: skip
     x = moments.invariant.show(after)
     path.prove_each([

@@ -1,20 +1,24 @@
-"""`derive`, the only function that makes a capability out of another one."""
+"""What makes a capability out of another one: `derive`, and the fast paths that give one on."""
 
 from typing import Any
 
 import z3
 
-from kernel.abi import Error, Kind
-from kernel.core import capabilities, tree
-from kernel.core.objects import Header
+from kernel.abi import Error, Kind, Rights
+from kernel.core import capabilities, fastpath, fastpath_channels, tree
+from kernel.core.objects import Channel, Header
 from kernel.lang import u8, u64
+from kernel.lang.declare import Function
 from kernel.lang.symbolic import Path
+from kernel.lang.symbolic.memory import field
+from kernel.proofs.handles import fast
 from kernel.proofs.moments import keeps
-from kernel.proofs.proof import Removed, hardware, proof
+from kernel.proofs.proof import Removed, hardware, proof, without_audit
 from kernel.proofs.slots import SLOT_POINTER, Invariant, Slots, in_header
 from kernel.proofs.tombs import Whole, header_of, of_header
 
 HEADER: Any = Header
+CHANNEL: Any = Channel
 
 
 def count_references(path: Path) -> None:
@@ -104,6 +108,75 @@ def derive_keeps_the_invariant(path: Path) -> None:
     ))  # fmt: skip
     x = invariant.show(after)
     path.prove(keeps(before, after, x), "nothing else becomes usable, and all stay where they are")
+
+
+GIVING = [Removed(fastpath.named, check) for check in (
+    "u64(slot.generation) != handle >> 32", "slot.kind == Kind.EMPTY", "slot.rights & right == 0", "slot.expiry != 0",
+)]  # fmt: skip
+
+
+def given_by(path: Path, function: Function) -> None:
+    """A fast path gives a capability of its thread on: what it has `fill` do is allowed, or it changes nothing."""
+    thread, naming, _ = fast(path)
+    without_audit(path)
+    before, memory = naming.slots, naming.slots.memory
+    handle = memory.load(field(field(thread, "frame"), "capability"))
+    given: list[Any] = []
+    path.contracts[capabilities.fill] = lambda path, *arguments: given.append(arguments)
+    done = path.call(function, thread)
+    if not given:
+        path.reach("given up")
+        path.prove(z3.And(done.address == 0, memory.same_as(path.memory)), "giving up changes nothing")
+        return
+    path.reach("given")
+    slot, parent, kind, object, size, rights = given[0]
+    d, s = slot.address, parent.address
+    had = before.get(s, "badge")
+    gives = z3.If(is_badged(before, s), had, z3.BitVecVal(0, 64))
+    path.prove_each([
+        *naming.clauses(handle, s),
+        ("its holder may give it", before.get(s, "rights") & int(Rights.GRANT) == int(Rights.GRANT)),
+        ("it has no end, as the new one has none", before.get(s, "expiry") == 0),
+        ("it is derivable", z3.And(*(before.get(s, "kind") != int(k) for k in (Kind.UNTYPED, Kind.PAGE_TABLE)))),
+        ("the new one is to the same", z3.And(
+            kind == before.get(s, "kind"), object == before.get(s, "object"), size == before.get(s, "size"))),
+        ("the new one allows no more", rights & ~before.get(s, "rights") == 0),
+        ("the new one has the badge", z3.Or(z3.Not(is_badged(before, s)), Slots(path.memory).get(d, "badge") == gives)),
+        ("its slot is not worn out", before.get(d, "generation") != 0xFFFF_FFFF),
+    ])  # fmt: skip
+
+
+@proof(
+    "the fast path of a call with a capability never adds rights",
+    fastpath.call_granting,
+    depends=[
+        *GIVING,
+        Removed(fastpath.call_granting, "not capabilities.derivable(source.kind)"),
+        Removed(fastpath.call_granting, "target.badge = ipc.source_badge(source)"),
+        Removed(fastpath.free_slot, "slot.generation == 0xFFFF_FFFF"),
+    ],
+    reaches=["given", "given up"],
+)
+def fast_call_never_adds_rights(path: Path) -> None:
+    """The capability that is sent is the sender's, with GRANT; the new one allows no more."""
+    given_by(path, fastpath.call_granting)
+
+
+@proof(
+    "the fast path of a page into a channel never adds rights",
+    fastpath_channels.send,
+    depends=[
+        *(check for check in GIVING if "EMPTY" not in check.text),
+        Removed(fastpath_channels.send, "source.kind != Kind.FRAME"),
+        Removed(fastpath_channels.send, "entry.slot.generation == 0xFFFF_FFFF"),
+    ],
+    reaches=["given", "given up"],
+)
+def fast_channel_never_adds_rights(path: Path) -> None:
+    """The same of a frame that is shared. Fewer than 2^64 - 1 were shared so far."""
+    shared = path.memory.copy().array((CHANNEL, "shared"), CHANNEL.fields["shared"].type)
+    path.watch(CHANNEL, lambda channel: path.assume(z3.Select(shared, channel) != 0xFFFF_FFFF_FFFF_FFFF))
+    given_by(path, fastpath_channels.send)
 
 
 def is_badged(slots: Slots, slot: Any) -> Any:

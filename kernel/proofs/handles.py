@@ -246,3 +246,42 @@ def no_bad_handle_passes_fast_notify(path: Path) -> None:
         ("without an end", slots.get(waiting, "expiry") == 0),
         ("no slot has changed", slots.same_as(path.memory)),
     ])  # fmt: skip
+
+
+@proof(
+    "a new capability goes into an empty slot",
+    lookup.destination,
+    fastpath.free_slot,
+    depends=[
+        Removed(lookup.empty_slot, "index >= u64(table.count)"),
+        Removed(lookup.empty_slot, "slot.kind != Kind.EMPTY"),
+        Removed(lookup.empty_slot, "slot.generation == 0xFFFF_FFFF"),
+        Removed(fastpath.free_slot, "index >= u64(table.count)"),
+        Removed(fastpath.free_slot, "slot.kind != Kind.EMPTY"),
+        Removed(fastpath.free_slot, "slot.generation == 0xFFFF_FFFF"),
+    ],
+    reaches=["found", "found fast", "refused"],
+)
+def new_capabilities_go_into_empty_slots(path: Path) -> None:
+    """What `destination` gives of the thread's own table (handle 0), and the fast paths' `free_slot`."""
+    hardware(path)
+    without_audit(path)
+    thread, index = path.unknown(THREAD_POINTER, "thread"), path.unknown(u64, "index")
+    naming = Naming(path, thread)
+    slots = naming.slots
+    if path.choose("fast"):
+        found, label = path.call(fastpath.free_slot, thread, index), "found fast"
+    else:
+        found, label = path.call(lookup.destination, thread, z3.BitVecVal(0, 64), index), "found"
+    if not path.decide(found.address != 0):
+        path.reach("refused")
+        return
+    path.reach(label)
+    slot = found.address
+    path.prove_each([
+        ("the index is in the table", z3.ULT(index, z3.ZeroExt(32, naming.count))),
+        ("it is the slot with that index", slot == naming.table + TABLE.size + index * SLOT_BYTES),
+        ("it is empty", slots.get(slot, "kind") == int(Kind.EMPTY)),
+        ("it is not worn out", slots.get(slot, "generation") != 0xFFFF_FFFF),
+        ("looking changes no slot", slots.same_as(path.memory)),
+    ])  # fmt: skip

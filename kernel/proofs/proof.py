@@ -70,14 +70,15 @@ def proof(
     return make
 
 
-_programs: dict[Sequence[Function], Program] = {}
+_programs: dict[tuple[Function, ...], Program] = {}
 
 
 def program_of(functions: Sequence[Function]) -> Program:
     """The program of these roots; one a process."""
-    if functions not in _programs:
-        _programs[functions] = compile_program(functions)
-    return _programs[functions]
+    roots = tuple(functions)
+    if roots not in _programs:
+        _programs[roots] = compile_program(roots)
+    return _programs[roots]
 
 
 def hardware(path: Path) -> None:

@@ -23,6 +23,15 @@ def another_moment(path: Path, when: str) -> Slots:
     return Slots(memory, Ghosts.unknown(f" ({when})"))
 
 
+def operations_compose(path: Path, a: Slots, c: Slots) -> None:
+    """Goals: what holds of each operation holds of any number of them."""
+    b, x = another_moment(path, "between"), path.unknown(SLOT_POINTER, "any slot").address
+    for relation in (keeps, shrinks):
+        both = z3.And(relation(a, b, x), relation(b, c, x))
+        path.prove(z3.Implies(both, relation(a, c, x)), f"{relation.__name__} of two operations is of both together")
+    path.prove(z3.Implies(shrinks(a, c, x), keeps(a, c, x)), "what only ends capabilities keeps all others")
+
+
 @proof(
     "after revoke completes no descendant is usable",
     capabilities.sys_revoke,
@@ -61,6 +70,7 @@ def no_descendant_is_usable(path: Path) -> None:
     hardware(path)
     without_audit(path)
     begun, later = another_moment(path, "begun"), another_moment(path, "later")
+    operations_compose(path, begun, later)
     moments = Moments(path)
     thread = path.unknown(THREAD_POINTER, "thread")
     naming = Naming(path, thread)
@@ -105,14 +115,16 @@ def no_descendant_is_usable(path: Path) -> None:
     path.reach("completed")
     end = moments.now
     moments.about(r, y)
-    for slot in (r, y):
+    z = path.unknown(SLOT_POINTER, "any slot").address
+    for slot in (r, y, z):
         path.see(SLOT, slot)
     moments.invariant.assume_pairs([r, y])
+    moments.invariant.assume_pairs([r, z])
     path.prove_each([
         ("the capability was one to revoke by", moments.first.get(r, "rights") & 16 == 16),
         ("what is revoked is still there",
          z3.And(end.usable(r), end.get(r, "generation") == begun.get(r, "generation"))),
-        ("nothing descends from it", z3.Not(z3.And(end.usable(y), end.inside(y, r)))),
+        ("nothing descends from it, no tomb either", z3.Not(z3.And(end.live(z), end.inside(z, r)))),
         ("the descendant has ended", z3.Not(z3.And(end.usable(y), end.get(y, "generation") == life))),
     ])  # fmt: skip
     path.assume(keeps(end, later, y))
