@@ -300,7 +300,6 @@ def empty_keeps_the_invariant(path: Path) -> None:
     "a step of an object's end keeps the tree, what is in it, and the tombs",
     dissolve.step,
     depends=[
-        Removed(dissolve.step, "not _dissolve(header)"),
         Removed(dissolve.step, "kernel.dying = header.next_dying"),
         Removed(dissolve.step, "kernel.dying_last = None"),
         Removed(dissolve.step, "tree.remove(tomb)"),
