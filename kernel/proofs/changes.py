@@ -12,6 +12,7 @@ from kernel.core import (
     dissolve,
     fastpath,
     fastpath_channels,
+    inheritance,
     interrupts,
     mappings,
     memory,
@@ -19,6 +20,7 @@ from kernel.core import (
     system_calls,
     threads,
     tree,
+    waiters,
 )
 from kernel.lang import u8, u64, usize
 from kernel.lang.symbolic import NULL, Failed, Path, Pointer, writes
@@ -265,7 +267,8 @@ def empty_keeps_the_invariant(path: Path) -> None:
     hardware(path)
     without_audit(path)
     without_mapping(path)
-    framed(path, dissolve._left)
+    for function in (dissolve._left, threads.stop, waiters.capability_ended):
+        framed(path, function)
     moments = Moments(path, Whole)
     contract = TreeByContract(path, moments)
     invariant, before = moments.invariant, moments.first
@@ -291,6 +294,7 @@ def empty_keeps_the_invariant(path: Path) -> None:
     ))  # fmt: skip
     first = dying(path, before)
     path.prove(z3.Not(after.usable(s)), "it has ended")
+    path.prove(z3.Implies(buried, entombed(after, object)), "the object's memory is in use until it is dissolved")
     path.prove(z3.Implies(first != 0, dying(path, after) == first), "the first of the dying stays the first")
     x = invariant.show(after)
     path.prove(buries(before, after, x), "nothing else that somebody may use changes")
@@ -311,7 +315,7 @@ def step_keeps_the_invariant(path: Path) -> None:
     """Of the first of the dying, whatever object it is. It goes by the proof above for each capability in it."""
     hardware(path)
     without_audit(path)
-    for function in (dissolve._wake_some, threads.stop, spaces.end):
+    for function in (dissolve._wake_some, threads.stop, spaces.end, inheritance.end):
         framed(path, function)
     moments = Moments(path, Whole)
     TreeByContract(path, moments)
@@ -381,6 +385,7 @@ def move_keeps_the_invariant(path: Path) -> None:
     """From any slot to any empty one. The new one is where the old one was, and allows the same."""
     hardware(path)
     without_mapping(path)
+    framed(path, waiters.capability_ended)
     moments = Moments(path, Whole)
     contract = TreeByContract(path, moments)
     before = moments.first
