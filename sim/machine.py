@@ -504,7 +504,7 @@ class Machine:
                 "run from reset instead",
             )
         self.console.collect()
-        self._library.restore(self._handle, checkpoint.state, len(checkpoint.state))
+        self._library.restore(self._handle, checkpoint.state)
 
     # --- recording ---------------------------------------------------------------------------------------------------
 

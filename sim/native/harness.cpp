@@ -1,5 +1,5 @@
 // The native side of sim.Machine: clock, reset, memory, console, stop conditions, checkpoints, waves.
-// A cycle is one call of eval(): inputs for the cycle are set while the outputs of its registers are visible, then the
+// A cycle is one call of Design::clock(): inputs for the cycle are set while the outputs of its registers are visible, then the
 // clock rises. Every input is registered in sim/top.py, so no output depends on an input within the cycle. Nothing here
 // runs per cycle in Python. The C functions at the end are what sim/binding.py loads.
 
@@ -8,16 +8,13 @@
 #include <string>
 #include <string_view>
 
-#include "Vtop.h"
-#include "Vtop___024root.h"
+#include "archive.h"
 #include "memory.h"
-#include "verilated.h"
-#include "verilated_save.h"
-#if VM_TRACE
-#include "verilated_fst_c.h"
+#ifdef SPLAX_TRACE
+#include "verilated_design.h"
+#else
+#include "engine.h"
 #endif
-
-void Vtop___024root___eval(Vtop___024root*);
 
 namespace {
 
@@ -37,11 +34,11 @@ constexpr unsigned RECENT = 64;
 // An output, by its name, or a register or wire of the design, by its name below the SoC; the build writes the rows.
 struct Inside {
     const char* name;
-    uint32_t offset, size;
+    uint32_t offset, size, shift, width;
 };
 const Inside inside[] = {
 #include "inside.h"
-    {nullptr, 0, 0},
+    {nullptr, 0, 0, 0, 0},
 };
 
 // Shared with Python; the layout is repeated in sim/binding.py and its size checked there.
@@ -59,79 +56,23 @@ struct Record {
     uint8_t rd, mode, trap, interrupt, read_mask, write_mask;
 };
 
-// Byte streams for checkpoints.
-class Writer : public VerilatedSerialize {
-public:
-    Writer() { m_isOpen = true; header(); }
-    ~Writer() override { m_isOpen = false; }
-    void flush() override {
-        bytes.insert(bytes.end(), m_bufp, m_cp);
-        m_cp = m_bufp;
-    }
-    void finish() { trailer(); flush(); }
-    template <typename T> void item(T& value) { write(&value, sizeof value); }
-    template <typename T> void queue(std::deque<T>& values) {
-        uint64_t count = values.size();
-        item(count);
-        for (T& value : values) item(value);
-    }
-    std::vector<uint8_t> bytes;
-};
-
-class Reader : public VerilatedDeserialize {
-public:
-    Reader(const uint8_t* from, size_t length) : from_(from), left_(length) {
-        m_isOpen = true;
-        m_endp = m_bufp;
-        m_cp = m_bufp;
-        fill();
-        header();
-    }
-    ~Reader() override { m_isOpen = false; }
-    void close() override {}
-    void flush() override {}
-    void fill() override {
-        size_t kept = m_endp - m_cp;
-        memmove(m_bufp, m_cp, kept);
-        size_t part = std::min(left_, bufferSize() - kept);
-        memcpy(m_bufp + kept, from_, part);
-        from_ += part, left_ -= part;
-        m_cp = m_bufp, m_endp = m_bufp + kept + part;
-    }
-    template <typename T> void item(T& value) { read(&value, sizeof value); }
-    template <typename T> void queue(std::deque<T>& values) {
-        uint64_t count = 0;
-        item(count);
-        values.assign(count, T{});
-        for (T& value : values) item(value);
-    }
-
-private:
-    const uint8_t* from_;
-    size_t left_;
-};
-
 class Machine {
 public:
     Machine(uint64_t ram_base, uint64_t ram_size, uint64_t latency, uint64_t rtc_time)
         : memory(ram_base, ram_size), dram(memory, latency) {
-        context.traceEverOn(VM_TRACE);
-        top = std::make_unique<Vtop>(&context, "top");
-        top->rtc_time = rtc_time;
-        top->ram_end = ram_base + ram_size;
-        top->clk = 0;
-        top->rst = 1;
-        top->eval();
+        ports.rtc_time = rtc_time;
+        ports.ram_end = ram_base + ram_size;
+        ports.rst = 1;
+        design.settle();
     }
 
     // Holds reset for some cycles, which are not counted.
     void reset() {
         dram.clear();
-        top->rst = 1;
-        for (int n = 0; n < 16; ++n) clock<false>();
-        top->rst = 0;
-        top->clk = 0;
-        top->eval();
+        ports.rst = 1;
+        for (int n = 0; n < 16; ++n) design.clock();
+        ports.rst = 0;
+        design.settle();
         observe();
     }
 
@@ -140,12 +81,11 @@ public:
     bool registers(uint64_t* to) {
 #ifdef REGISTERS
         Writer writer;
-        writer << *top;
-        writer.finish();
-        clock<false>();
-        for (int n = 0; n < 32; ++n) to[n] = top->rootp->REGISTERS[n];
-        Reader reader(writer.bytes.data(), writer.bytes.size());
-        reader >> *top;
+        design.save(writer);
+        design.clock();
+        for (int n = 0; n < 32; ++n) to[n] = design.register_value(n);
+        Reader reader(writer.bytes.data());
+        design.restore(reader);
         return true;
 #else
         return false;
@@ -155,7 +95,7 @@ public:
     uint32_t run(uint64_t cycles) {
         unsigned features = 0;
         if (stepping || !stop_addresses.empty()) features |= WITH_ADDRESSES;
-        if (waves) features |= WITH_WAVES;
+        if (design.waves) features |= WITH_WAVES;
         if (!records.empty()) features |= WITH_RECORDS;
         status.stop = 0;
         switch (features) {
@@ -174,7 +114,7 @@ public:
         passed_ = previous_stop;
         dram.archive(a);
         a.queue(input), a.queue(output);
-        a.item(top->clk), a.item(top->virtio_interrupts), a.item(top->pci_interrupts);
+        a.item(ports.virtio_interrupts), a.item(ports.pci_interrupts);
         a.item(dma_);
     }
 
@@ -210,12 +150,12 @@ public:
 
     void record_last() {
 #ifdef SPLAX_RVFI
-        if (top->rvfi_valid) record();
+        if (ports.rvfi_valid) record();
 #endif
     }
 
-    VerilatedContext context;
-    std::unique_ptr<Vtop> top;
+    Design design;
+    Design::Ports& ports = design.ports();
     Memory memory;
     DramController dram;
     Status status{};
@@ -225,11 +165,6 @@ public:
     uint64_t tohost = ~uint64_t{0};
     std::vector<Record> records;  // capacity given by its size
     uint64_t recorded = 0;
-#if VM_TRACE
-    std::unique_ptr<VerilatedFstC> waves;
-#else
-    void* waves = nullptr;
-#endif
 
 private:
     enum : uint32_t { DMA_OFFER_ADDRESS = 1, DMA_OFFER_DATA = 2, DMA_OFFER_READ = 4, DMA_WAIT = 8 };
@@ -238,26 +173,8 @@ private:
         uint64_t address = 0, data = 0;
     };
 
-    template <bool DUMP> void clock() {
-        top->clk = 1;
-#if defined CLOCK_BEFORE && !VM_TRACE
-        top->rootp->CLOCK_BEFORE = 0;        // the edge is there without an evaluation at the fall
-        Vtop___024root___eval(top->rootp);  // what top->eval() does, without its locks
-#else
-        top->eval();
-#if VM_TRACE
-        if constexpr (DUMP) waves->dump(status.cycle * 2);
-#endif
-        top->clk = 0;
-        top->eval();
-#if VM_TRACE
-        if constexpr (DUMP) waves->dump(status.cycle * 2 + 1);
-#endif
-#endif
-    }
-
     template <unsigned FEATURES> void run_with(uint64_t cycles) {
-        Vtop& t = *top;
+        Design::Ports& t = ports;
         for (uint64_t end = status.cycle + cycles; status.cycle < end;) {
             if constexpr ((FEATURES & WITH_ADDRESSES) != 0)
                 if (stops_here()) return;
@@ -280,10 +197,10 @@ private:
                 if (t.rvfi_valid) record();
 #endif
             if constexpr ((FEATURES & WITH_WAVES) != 0) {
-                if (waves) clock<true>();
-                else clock<false>();
+                if (design.waves) design.clock(status.cycle);
+                else design.clock();
             } else {
-                clock<false>();
+                design.clock();
             }
             ++status.cycle;
             if (status.stop) return;
@@ -291,8 +208,8 @@ private:
     }
 
     bool stops_here() {
-        if (!(top->retire || top->exception) || passed_ == status.cycle + 1) return false;
-        if (std::find(stop_addresses.begin(), stop_addresses.end(), top->pc) != stop_addresses.end())
+        if (!(ports.retire || ports.exception) || passed_ == status.cycle + 1) return false;
+        if (std::find(stop_addresses.begin(), stop_addresses.end(), ports.pc) != stop_addresses.end())
             status.stop |= STOP_ADDRESS;
         if (stepping) status.stop |= STOP_STEP;
         if (!status.stop) return false;
@@ -301,7 +218,7 @@ private:
     }
 
     void console() {
-        Vtop& t = *top;
+        Design::Ports& t = ports;
         if (t.uart_tx_valid) {
             output.push_back(t.uart_tx_payload);
             if (!until_.empty()) match(char(t.uart_tx_payload));
@@ -323,7 +240,7 @@ private:
     }
 
     void count() {
-        Vtop& t = *top;
+        Design::Ports& t = ports;
         if (t.retire) {
             status.recent[status.instructions++ % RECENT] = t.pc;
             status.last_retire = status.cycle;
@@ -333,7 +250,7 @@ private:
 
 #ifdef SPLAX_STORES
     void stored() {
-        Vtop& t = *top;
+        Design::Ports& t = ports;
         memory.store(t.store_address, t.store_data, t.store_mask);
         if (((t.store_address ^ tohost) & ~uint64_t{7}) == 0) {
             memory.read(tohost, reinterpret_cast<uint8_t*>(&status.tohost), 8);
@@ -344,7 +261,7 @@ private:
 
 #ifdef SPLAX_DMA
     void dma_cycle() {
-        Vtop& t = *top;
+        Design::Ports& t = ports;
         t.dma_aw_valid = (dma_.state & DMA_OFFER_ADDRESS) != 0;
         t.dma_w_valid = (dma_.state & DMA_OFFER_DATA) != 0;
         t.dma_ar_valid = (dma_.state & DMA_OFFER_READ) != 0;
@@ -365,7 +282,7 @@ private:
 
 #ifdef SPLAX_RVFI
     void record() {
-        Vtop& t = *top;
+        Design::Ports& t = ports;
         if (recorded == records.size()) return;
         records[recorded++] = {status.cycle, t.rvfi_order, t.rvfi_pc_rdata, t.rvfi_pc_wdata, t.rvfi_rd_wdata,
                                t.rvfi_mem_addr, t.rvfi_mem_rdata, t.rvfi_mem_wdata, t.rvfi_cause, t.rvfi_tval,
@@ -376,9 +293,9 @@ private:
 #endif
 
     void observe() {
-        status.pc = top->pc;
-        status.privilege = top->privilege;
-        status.mtime = top->mtime;
+        status.pc = ports.pc;
+        status.privilege = ports.privilege;
+        status.mtime = ports.mtime;
         status.read_bytes = dram.read_bytes;
         status.write_bytes = dram.write_bytes;
     }
@@ -400,10 +317,6 @@ API Machine* splax_create(uint64_t ram_base, uint64_t ram_size, uint64_t latency
     return nullptr;
 }
 API void splax_destroy(Machine* m) {
-#if VM_TRACE
-    if (m->waves) m->waves->close();
-#endif
-    m->top->final();
     delete m;
 }
 API Status* splax_status(Machine* m) { return &m->status; }
@@ -437,7 +350,7 @@ API int splax_memory_write(Machine* m, uint64_t address, const uint8_t* from, ui
 // Sets the boot ROM's first bytes; 0 when this design has none. Call before reset.
 API int splax_set_boot_rom(Machine* m, const uint8_t* from, uint64_t length) {
 #ifdef BOOT_ROM
-    auto& rom = m->top->rootp->BOOT_ROM;
+    auto& rom = m->design.boot_rom();
     if (length > sizeof rom) return 0;
     memset(&rom, 0, sizeof rom);
     memcpy(&rom, from, length);
@@ -456,9 +369,10 @@ API int splax_inside(uint64_t index, const char** name, uint32_t* size) {
     return *name != nullptr;
 }
 API uint64_t splax_peek(Machine* m, uint64_t index) {
+    const Inside& row = inside[index];
     uint64_t value = 0;
-    memcpy(&value, reinterpret_cast<const char*>(m->top->rootp) + inside[index].offset, inside[index].size);
-    return value;
+    memcpy(&value, m->design.inside() + row.offset, row.size);
+    return value >> row.shift & (~uint64_t{0} >> (64 - row.width));
 }
 
 API void splax_until(Machine* m, const uint8_t* text, uint64_t length) { m->until(text, length); }
@@ -468,8 +382,8 @@ API void splax_stop_addresses(Machine* m, const uint64_t* addresses, uint64_t co
 }
 API void splax_stepping(Machine* m, int stepping) { m->stepping = stepping != 0; }
 API void splax_interrupts(Machine* m, uint32_t virtio, uint32_t pci) {
-    m->top->virtio_interrupts = virtio;
-    m->top->pci_interrupts = pci;
+    m->ports.virtio_interrupts = virtio;
+    m->ports.pci_interrupts = pci;
 }
 API int splax_dma_start(Machine* m, uint64_t address, uint64_t data, uint32_t mask) {
     return m->dma_start(address, data, uint8_t(mask));
@@ -487,26 +401,16 @@ API uint64_t splax_records_take(Machine* m, const Record** at) {
 }
 
 API int splax_waves_open(Machine* m, const char* path) {
-#if VM_TRACE
-    m->waves = std::make_unique<VerilatedFstC>();
-    m->top->trace(m->waves.get(), 99);
-    m->waves->open(path);
-    return m->waves->isOpen();
-#else
-    return 0;
-#endif
+    return m->design.open_waves(path);
 }
 API void splax_waves_close(Machine* m) {
-#if VM_TRACE
-    if (m->waves) m->waves->close();
-    m->waves.reset();
-#endif
+    m->design.close_waves();
 }
 
 // A checkpoint: the design's registers and memories, the harness's state, and every RAM page ever written.
 API Writer* splax_save(Machine* m) {
     auto* writer = new Writer;
-    *writer << *m->top;
+    m->design.save(*writer);
     m->archive(*writer);
     uint64_t end = ~uint64_t{0};
     m->memory.for_each_page([&](uint64_t index, uint64_t layer, uint8_t* page) {
@@ -514,15 +418,14 @@ API Writer* splax_save(Machine* m) {
         writer->write(page, PAGE);
     });
     writer->item(end);
-    writer->finish();
     return writer;
 }
 API uint64_t splax_saved_size(Writer* writer) { return writer->bytes.size(); }
 API const uint8_t* splax_saved_data(Writer* writer) { return writer->bytes.data(); }
 API void splax_saved_free(Writer* writer) { delete writer; }
-API void splax_restore(Machine* m, const uint8_t* from, uint64_t length) {
-    Reader reader(from, length);
-    reader >> *m->top;
+API void splax_restore(Machine* m, const uint8_t* from) {
+    Reader reader(from);
+    m->design.restore(reader);
     m->archive(reader);
     m->memory.clear();
     for (;;) {

@@ -145,7 +145,7 @@ struct Response {
 
 // The memory controller and the chips. Reads answer in order, `latency` cycles after their address at the earliest, one
 // beat a cycle; any number may be outstanding. Writes are posted: answered WRITE_LATENCY cycles after their last beat.
-// `Port` is the Verilated top; its dram_* ports are registered on the SoC's side (see sim/top.py), which costs the
+// `Port` has the design's ports; the dram_* ones are registered on the SoC's side (see sim/top.py), which costs the
 // answers one cycle, counted here.
 class DramController {
 public:
