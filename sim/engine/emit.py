@@ -213,7 +213,9 @@ class _Emitter:
                     at = parents[at]
                 at = reader
                 while at not in around:
-                    at = parents[at]  # type: ignore[index]
+                    above = parents[at]
+                    assert above is not None, "every block is in the outermost one"
+                    at = above
                 common = at
             if common is home:
                 self.local.add(number)

@@ -425,11 +425,11 @@ class _Lowering:
             width = self.pieces[index][-1][1]
             inputs = [self._words(value[:width]) for value in cell.inputs]
             if op == "*":
-                words = self._multiply(*inputs, width)
+                words = self._multiply(inputs[0], inputs[1], width)
             elif len(inputs) == 1:
                 words = self._add([g.const(0, a.width) for a in inputs[0]], inputs[0], minus=True)
             else:
-                words = self._add(*inputs, minus=op == "-")
+                words = self._add(inputs[0], inputs[1], minus=op == "-")
             return words[start // WORD]
         if op in ("b", "r|", "r&", "r^"):
             words = self._words(cell.inputs[0])
