@@ -11,9 +11,8 @@ that depth: one needlessly deep path makes every path longer. More than half of 
 the few nets with hundreds of loads (does the pipeline move?). `--most-loads 40` copies their drivers (`replication`,
 600 more cells); what it gains was not measured yet, so the method's figures are without it.
 
-The longest ways by levels of logic are 17 long: from the data TLB to "does the pipeline move?" and on to every clock
-enable, and from the sequencer's state through a lookup's hit to tags and dirty bits. At 30 MHz that is about 2 ns a
-level, most of it routing; at that rate 50 MHz leaves ten levels.
+The longest way, by `python -m boards.estimate`, goes from the M stage's instruction through "is this CSR access legal"
+to "does the pipeline move?" and on to every clock enable: 15 levels of logic. 50 MHz leaves about ten.
 
 The design needs pins that cannot be optimised away, and few of them: a serial input feeds what comes from outside, and
 one output is the exclusive or of what goes there. Synthesis and place and route are YoWASP's; the clock constraint is

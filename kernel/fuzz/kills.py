@@ -24,6 +24,7 @@ from kernel.services.names import name_words
 from kernel.services.protocol import AtlasCall, ConsoleCall, InitCall
 from kernel.user import calls, first_table
 from kernel.user.first_table import first_life
+from kernel.user.holdings import occupied, used
 from kernel.user.message import Message
 
 ATLAS, CONSOLE = SYSTEM.index("atlas"), SYSTEM.index("console")
@@ -193,32 +194,13 @@ def look() -> None:
 
 
 @fn
-def used(untyped: u64) -> u64:
-    """Bytes of an untyped that objects take."""
-    message = Message()
-    _ = calls.inspect(untyped, ptr(message))
-    return message.words[2]
-
-
-@fn
-def occupied() -> u64:
-    """Slots of this program's table that are not empty."""
-    total: u64 = 0
-    for slot in range(1 << first_table.TABLE_BITS):
-        message = Message()
-        if calls.inspect(u64(slot), ptr(message)) == Error.NONE:
-            total += 1
-    return total
-
-
-@fn
 def figure(number: usize) -> u64:
     """One of WATCHED."""
     if number < SERVICE_COUNT:
         return used(init.running[number].memory)
     if number == SERVICE_COUNT:
         return used(init.free_memory)
-    return occupied() if number == SERVICE_COUNT + 1 else used(customer_memory)
+    return occupied(0, 1 << first_table.TABLE_BITS) if number == SERVICE_COUNT + 1 else used(customer_memory)
 
 
 # S-INIT's work

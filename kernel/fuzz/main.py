@@ -19,6 +19,7 @@ from kernel.services.init import loader
 from kernel.services.init.memory import largest_untyped
 from kernel.user import calls, first_table
 from kernel.user.first_table import first_life
+from kernel.user.holdings import occupied, used
 from kernel.user.message import Message
 
 ROUND = 400  # calls
@@ -303,25 +304,6 @@ def step() -> None:
 
 
 @fn
-def occupied() -> u64:
-    """Slots of this program's table that are not empty."""
-    total: u64 = 0
-    for slot in range(1 << first_table.TABLE_BITS):
-        message = Message()
-        if calls.inspect(u64(slot), ptr(message)) == Error.NONE:
-            total += 1
-    return total
-
-
-@fn
-def used(untyped: u64) -> u64:
-    """Bytes of an untyped that objects take."""
-    message = Message()
-    _ = calls.inspect(untyped, ptr(message))
-    return message.words[2]
-
-
-@fn
 def end_round(slots: u64) -> None:
     """Takes all back, and sees that it is all."""
     for i in range(roles.ACTORS):
@@ -333,8 +315,8 @@ def end_round(slots: u64) -> None:
     look(True)
     if used(world.world.round) != 0:
         fail("memory is lost, bytes", used(world.world.round))
-    if occupied() != slots:
-        fail("slots in this program's table", occupied())
+    if occupied(0, 1 << first_table.TABLE_BITS) != slots:
+        fail("slots in this program's table", occupied(0, 1 << first_table.TABLE_BITS))
 
 
 @fn
@@ -402,7 +384,7 @@ def run() -> None:
     console.put("fuzz: seed ")
     console.put_decimal(first_seed, 0)
     console.put("\n")
-    slots = occupied()
+    slots = occupied(0, 1 << first_table.TABLE_BITS)
     rounds: u64 = 0
     while bounded(index < most, 1 << 40):
         world.begin()

@@ -15,6 +15,7 @@ from kernel.services.init import loader
 from kernel.services.init.memory import largest_untyped
 from kernel.user import calls, first_table
 from kernel.user.first_table import first_life
+from kernel.user.holdings import occupied, used
 from kernel.user.layout import ARCHIVE_AT
 from kernel.user.message import Message
 
@@ -57,27 +58,6 @@ def check(error: Error, what: Str) -> None:
     """What must work."""
     if error != Error.NONE:
         complain(what, u64(error))
-
-
-@fn
-def occupied(table: u64, slots: u64) -> u64:
-    """Slots of a table that are not empty; 0: the own one."""
-    count: u64 = 0
-    for slot in bounded(range(slots), 1 << first_table.TABLE_BITS):
-        message = Message()
-        message.words[0] = table
-        error = calls.inspect(slot, ptr(message)) if table == 0 else calls.table_inspect(table, slot, ptr(message))
-        if error == Error.NONE:
-            count += 1
-    return count
-
-
-@fn
-def used(untyped: u64) -> u64:
-    """Bytes of an untyped that objects take; 0 when nothing was made of it."""
-    message = Message()
-    _ = calls.inspect(untyped, ptr(message))
-    return message.words[2]
 
 
 @fn

@@ -164,7 +164,8 @@ def test_channels_shows_both_ends_and_what_went_through_while_a_program_runs_bes
     shell.expect("1 left in the channel\n")
     line = rows(ask(shell, "channels"))
     assert line == {next(iter(line)): ["(run)", "own", "8", "both", "1", "3", "1"]}, "waiting, shared, moved"
-    assert rows(ask(shell, "ps"))["(run)"][1] == "sleeping"
+    states = [rows(ask(shell, "ps"))["(run)"][1] for _ in range(5)]
+    assert "sleeping" in states, states
     assert ask(shell, "run hello") == "a program runs already: `kill` ends it"
     assert ask(shell, "kill") == "" and ask(shell, "kill") == "no program runs"
     ask(shell, "ipcbench &")

@@ -1,0 +1,32 @@
+"""The whole SoC on the cycle engine and on Verilator: two implementations of the same gates, the same run."""
+
+import pytest
+
+from firmware.image import build_firmware
+from kernel import image
+from rtl.soc import SocConfig
+from sim.machine import Machine
+
+CYCLES, SLICE = 700_000, 50_000  # past the kernel's banner
+
+
+def boot(traced: bool) -> Machine:
+    machine = Machine(SocConfig(), traced=traced, rtc_time=0)
+    machine.load_virt(bios=build_firmware().image, kernel=image.build("riscv64").path, append="monitor")
+    return machine
+
+
+@pytest.mark.xdist_group("traced simulator")
+def test_firmware_and_kernel_take_the_same_steps_in_the_same_cycles():
+    with boot(traced=False) as ours, boot(traced=True) as verilator:
+        for _ in range(CYCLES // SLICE):
+            seen = []
+            for machine in (ours, verilator):
+                machine.run(cycles=SLICE)
+                status = machine.status
+                counters = machine.statistics()["counters"]
+                seen.append((machine.cycle, status.pc, status.privilege, status.instructions, counters))
+            assert seen[0] == seen[1]
+        printed = [bytes(machine.console.read()) for machine in (ours, verilator)]
+        assert printed[0] == printed[1] and b"\nSplax\r\n" in printed[0]
+        assert ours.memory.read(0x8000_0000, 16 << 20) == verilator.memory.read(0x8000_0000, 16 << 20)
