@@ -9,7 +9,7 @@ The words of the message are not touched: trap return loads the receiver's from 
 from kernel.abi import AuditEvent, Error, Kind, Option, ThreadState
 from kernel.core import audit, capabilities, clock, ipc, lookup, queues, scheduler, translations
 from kernel.core.access import endpoint_at, notification_at, slice_at, table_at, table_slot
-from kernel.core.objects import Endpoint, Slot, Thread
+from kernel.core.objects import Endpoint, Queue, Slot, Thread
 from kernel.core.state import kernel
 from kernel.lang import *
 
@@ -60,31 +60,45 @@ def switch_to(thread: Ptr[Thread]) -> None:
 
 
 @fn(inline=True)
+def waiter_of(queue: Ptr[Queue], kind: Kind) -> Ptr[Thread] | None:
+    """Who is first in a queue, when its capability is alive, to a `kind`, without an end, and it has no time limit."""
+    if queue.head is None or queue.cursor is not None:
+        return None
+    waiter = some(queue.head)
+    if waiter.waiting_slot is None or waiter.timer_index != 0:
+        return None
+    its = some(waiter.waiting_slot)
+    if its.generation != waiter.waiting_generation or its.kind != kind or its.expiry != 0:
+        return None
+    return waiter
+
+
+@fn(inline=True)
 def receiver_at(endpoint: Ptr[Endpoint]) -> Ptr[Thread] | None:
-    """The receiver that is first in the queue, when its capability is alive, without an end, and it has no limit."""
-    if endpoint.queue.head is None or not endpoint.receivers or endpoint.queue.cursor is not None:
+    """A receiver that waits at an endpoint, as `waiter_of` wants it."""
+    if not endpoint.receivers:
         return None
-    receiver = some(endpoint.queue.head)
-    if receiver.waiting_slot is None or receiver.timer_index != 0:
-        return None
-    its = some(receiver.waiting_slot)
-    if its.generation != receiver.waiting_generation or its.kind != Kind.ENDPOINT or its.expiry != 0:
-        return None
-    return receiver
+    return waiter_of(ptr(endpoint.queue), Kind.ENDPOINT)
+
+
+@fn(inline=True)
+def take_first(queue: Ptr[Queue], waiter: Ptr[Thread]) -> None:
+    """Takes the first out of a queue: it waits no more."""
+    after = waiter.queue_next
+    queue.head = after
+    if after is None:
+        queue.tail = None
+    else:
+        some(after).queue_previous = None
+    waiter.queue = None
+    waiter.queue_next = None
+    waiter.waiting_slot = None
 
 
 @fn(inline=True)
 def hand_call_over(thread: Ptr[Thread], endpoint: Ptr[Endpoint], receiver: Ptr[Thread], badge: u64) -> None:
     """The receiver, first in the queue, serves the caller from now on."""
-    after = receiver.queue_next
-    endpoint.queue.head = after
-    if after is None:
-        endpoint.queue.tail = None
-    else:
-        some(after).queue_previous = None
-    receiver.queue = None
-    receiver.queue_next = None
-    receiver.waiting_slot = None
+    take_first(ptr(endpoint.queue), receiver)
     receiver.caller = thread
     receiver.level = max(receiver.level, thread.level)
     thread.server = receiver
@@ -166,14 +180,10 @@ def notify(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     if slot.kind != Kind.NOTIFICATION:
         return None
     notification = notification_at(slot.object)
-    if notification.queue.head is None or notification.queue.cursor is not None:
+    first = waiter_of(ptr(notification.queue), Kind.NOTIFICATION)
+    if first is None:
         return None
-    waiter = some(notification.queue.head)
-    if waiter.waiting_slot is None or waiter.timer_index != 0:
-        return None
-    its = some(waiter.waiting_slot)
-    if its.generation != waiter.waiting_generation or its.kind != Kind.NOTIFICATION or its.expiry != 0:
-        return None
+    waiter = some(first)
     if waiter.level <= thread.level or kernel.ready >> (waiter.level & 63) != 0:
         return None
     bits = notification.bits | (thread.frame.words[0] if slot.badge == 0 else slot.badge)
@@ -181,15 +191,7 @@ def notify(thread: Ptr[Thread]) -> Ptr[Thread] | None:
         return None
     # COMMIT: from here on the bits are taken.
     notification.bits = 0
-    after = waiter.queue_next
-    notification.queue.head = after
-    if after is None:
-        notification.queue.tail = None
-    else:
-        some(after).queue_previous = None
-    waiter.queue = None
-    waiter.queue_next = None
-    waiter.waiting_slot = None
+    take_first(ptr(notification.queue), waiter)
     waiter.state = ThreadState.READY
     waiter.frame.handle = 0
     waiter.frame.words[0] = bits

@@ -43,6 +43,8 @@ def settle(start: Ptr[Thread]) -> None:
         scheduler.set_level(here, level)
         next = here.server
         if here.state == ThreadState.SENDING:
+            if here.queue is None:  # it has just left it, and waits for nobody
+                return
             endpoint = endpoint_of(some(here.queue))
             _look(endpoint)
             endpoint.lent = max(endpoint.lent, level)

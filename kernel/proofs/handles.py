@@ -121,9 +121,9 @@ def fast(path: Path) -> tuple[Pointer, Naming, Any]:
     depends=[
         *NAMED_CHECKS,
         Removed(fastpath.call, "slot.kind != Kind.ENDPOINT"),
-        Removed(fastpath.receiver_at, "its.generation != receiver.waiting_generation"),
-        Removed(fastpath.receiver_at, "its.kind != Kind.ENDPOINT"),
-        Removed(fastpath.receiver_at, "its.expiry != 0"),
+        Removed(fastpath.waiter_of, "its.generation != waiter.waiting_generation"),
+        Removed(fastpath.waiter_of, "its.kind != kind"),
+        Removed(fastpath.waiter_of, "its.expiry != 0"),
     ],
     reaches=["passed", "refused"],
 )
@@ -214,9 +214,9 @@ def no_bad_waiter_is_served(path: Path) -> None:
     depends=[
         *NAMED_CHECKS,
         Removed(fastpath.notify, "slot.kind != Kind.NOTIFICATION"),
-        Removed(fastpath.notify, "its.generation != waiter.waiting_generation"),
-        Removed(fastpath.notify, "its.kind != Kind.NOTIFICATION"),
-        Removed(fastpath.notify, "its.expiry != 0"),
+        Removed(fastpath.waiter_of, "its.generation != waiter.waiting_generation"),
+        Removed(fastpath.waiter_of, "its.kind != kind"),
+        Removed(fastpath.waiter_of, "its.expiry != 0"),
     ],
     reaches=["passed", "refused"],
 )

@@ -90,6 +90,37 @@ WAITS = {
 }
 
 
+def pass_time(world: World, ticks: int) -> None:
+    """The timer's interrupt after so many ticks."""
+    machine.host_time.value += ticks
+    world.park()
+    system_calls.timer()
+    world.settle()
+
+
+@pytest.mark.parametrize("ends", ["time", "capability", "thread"])
+@pytest.mark.parametrize("call", [SEND, CALL])
+def test_a_server_that_queues_at_its_own_endpoint_stops_waiting_as_anybody_does(call, ends):
+    world = World(BACKGROUND, INTERACTIVE)
+    server, client = world.threads
+    world.act(server, RECEIVE, ONE, timeout=0)
+    world.act(server, call, ONE, timeout=2000)
+    world.act(client, SEND, ONE, timeout=1000)
+    assert world.levels()[0] == LEVEL[INTERACTIVE], "the client waits for it"
+    pass_time(world, 1500)
+    assert (server.state, client.state) == (ThreadState.SENDING, ThreadState.READY)
+    if ends == "time":
+        pass_time(world, 1500)
+        assert (server.state, server.status) == (ThreadState.READY, Error.TIMED_OUT)
+    elif ends == "capability":
+        world.boot(SystemCall.REVOKE, server.between[ONE])  # type: ignore[attr-defined]
+        assert (server.state, server.status) == (ThreadState.READY, Error.REVOKED)
+    else:
+        world.boot(SystemCall.THREAD_STOP, server.handles[Kind.THREAD])
+        assert server.state == ThreadState.STOPPED
+    assert world.levels()[0] == LEVEL[BACKGROUND]
+
+
 @pytest.mark.parametrize("timeout", [NEVER, 10**9])
 @pytest.mark.parametrize("how", ["revoked", "deleted", "moved"])
 @pytest.mark.parametrize("kind", WAITS)
