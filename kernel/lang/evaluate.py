@@ -13,6 +13,7 @@ from kernel.lang import tree, types
 from kernel.lang.declare import Function, Variable
 from kernel.lang.program import Program
 from kernel.lang.types import ArrayType, BitsType, EnumType, IntType, StructType, Type
+from kernel.lang.walk import Walker, overwrite
 
 
 class Stopped(Exception):
@@ -47,18 +48,6 @@ class Slice:
     length: int
 
 
-class _Return(Exception):
-    pass
-
-
-class _Break(Exception):
-    pass
-
-
-class _Continue(Exception):
-    pass
-
-
 def zero_value(kind: Type) -> Any:
     """The all-zero value of a type."""
     if isinstance(kind, StructType):
@@ -72,16 +61,7 @@ def zero_value(kind: Type) -> Any:
     return False if kind is types.BOOL else 0
 
 
-def overwrite(target: Any, source: Any) -> None:
-    """Copies a struct or array into another, keeping the containers that pointers may point into."""
-    for key in target if isinstance(target, dict) else range(len(target)):
-        if isinstance(target[key], (dict, list)):
-            overwrite(target[key], source[key])
-        else:
-            target[key] = source[key]
-
-
-class Evaluator:
+class Evaluator(Walker):
     """Evaluates functions of one program; module variables keep their values between calls."""
 
     def __init__(self, program: Program):
@@ -92,20 +72,22 @@ class Evaluator:
 
     def call(self, function: Function, arguments: Sequence[Any]) -> Any:
         """Calls a function with evaluated arguments."""
-        body = self.program.bodies[function]
-        frame: dict[Any, Any] = dict(zip(body.parameters, arguments, strict=True))
-        try:
-            self.block(body.statements, frame)
-        except _Return as result:
-            return result.args[0]
-        return None
+        return self.run_body(function, arguments)
+
+    def decide(self, condition: Any) -> bool:
+        """Which way a condition goes."""
+        return condition
+
+    def require(self, condition: Any, node: tree.Node, *values: int) -> None:
+        """A check of the language."""
+        if not condition:
+            raise Stopped(node, *values)
+
+    def one_of(self, subject: Any, values: Sequence[int]) -> Any:
+        """Whether a value is one of some constants."""
+        return subject in values
 
     # Statements
-
-    def block(self, statements: list[tree.Statement], frame: dict[Any, Any]) -> None:
-        """Runs statements in order."""
-        for node in statements:
-            getattr(self, f"_{type(node).__name__.lower()}")(node, frame)
 
     def _assign(self, node: tree.Assign, frame: dict[Any, Any]) -> None:
         value = self.value(node.value, frame)
@@ -120,12 +102,6 @@ class Evaluator:
         source = self.value(node.source, frame)
         overwrite(target, python_copy.copy(source) if source is target else source)
 
-    def _evaluate(self, node: tree.Evaluate, frame: dict[Any, Any]) -> None:
-        self.value(node.value, frame)
-
-    def _if(self, node: tree.If, frame: dict[Any, Any]) -> None:
-        self.block(node.then if self.value(node.condition, frame) else node.otherwise, frame)
-
     def _for(self, node: tree.For, frame: dict[Any, Any]) -> None:
         start, stop = self.value(node.start, frame), self.value(node.stop, frame)
         count = tree.rounds(start, stop, node.step)
@@ -133,47 +109,8 @@ class Evaluator:
             raise Stopped(node, count)
         for value in range(start, stop, node.step):
             frame[node.variable] = value
-            if self._round(node.body, frame):
+            if self.round(node.body, frame):
                 break
-
-    def _while(self, node: tree.While, frame: dict[Any, Any]) -> None:
-        turn = 0
-        while self.value(node.condition, frame):
-            if turn == node.bound:
-                raise Stopped(node)
-            turn += 1
-            if self._round(node.body, frame):
-                break
-
-    def _round(self, body: list[tree.Statement], frame: dict[Any, Any]) -> bool:
-        """One round of a loop; True when it breaks."""
-        try:
-            self.block(body, frame)
-        except _Break:
-            return True
-        except _Continue:
-            pass
-        return False
-
-    def _match(self, node: tree.Match, frame: dict[Any, Any]) -> None:
-        subject = self.value(node.subject, frame)
-        for case in node.cases:
-            if not case.values or subject in case.values:
-                self.block(case.body, frame)
-                return
-        raise Stopped(node, subject)
-
-    def _return(self, node: tree.Return, frame: dict[Any, Any]) -> None:
-        raise _Return(None if node.value is None else self.value(node.value, frame))
-
-    def _break(self, node: tree.Break, frame: dict[Any, Any]) -> None:
-        raise _Break
-
-    def _continue(self, node: tree.Continue, frame: dict[Any, Any]) -> None:
-        raise _Continue
-
-    def _panic(self, node: tree.Panic, frame: dict[Any, Any]) -> None:
-        raise Stopped(node)
 
     # Places
 

@@ -16,7 +16,6 @@ import z3
 
 from kernel.lang import tree, types
 from kernel.lang.declare import Function
-from kernel.lang.program import Program
 from kernel.lang.symbolic import arithmetic, memory
 from kernel.lang.symbolic.values import (
     NULL,
@@ -24,24 +23,12 @@ from kernel.lang.symbolic.values import (
     Pointer,
     Slice,
     constant,
-    one_of,
     resize,
     width_of,
     zero_value,
 )
 from kernel.lang.types import ArrayType, EnumType, IntType, StructType, Type
-
-
-class _Return(Exception):
-    pass
-
-
-class _Break(Exception):
-    pass
-
-
-class _Continue(Exception):
-    pass
+from kernel.lang.walk import Walker, overwrite
 
 
 def source_text(node: tree.Node) -> str:
@@ -50,32 +37,18 @@ def source_text(node: tree.Node) -> str:
     return linecache.getline(span.file, span.line)[span.column : span.end_column]
 
 
-def overwrite(target: Any, source: Any) -> None:
-    """Copies a local struct or array into another, keeping the containers."""
-    for key in target if isinstance(target, dict) else range(len(target)):
-        if isinstance(target[key], (dict, list)):
-            overwrite(target[key], source[key])
-        else:
-            target[key] = source[key]
-
-
-class Executor:
+class Executor(Walker):
     """Statements and expressions; `Path` in explore.py adds the decisions and the solver."""
 
-    program: Program
     memory: memory.Memory
     removed: dict[int, bool]
     contracts: dict[Function, Callable[..., Any]]
     cuts: dict[Function, Callable[..., None] | None]
     function: Function | None = None
 
-    def decide(self, condition: Any) -> bool:
-        """Which way this path goes."""
-        raise NotImplementedError
-
-    def require(self, condition: Any, node: tree.Node) -> None:
-        """A check of the language: where it fails, there is a panic."""
-        raise NotImplementedError
+    def one_of(self, subject: Any, values: Sequence[int]) -> Any:
+        """Whether a value is one of some constants."""
+        return z3.Or([subject == z3.BitVecVal(value, subject.size()) for value in values])
 
     def assume(self, condition: Any) -> None:
         """Something that holds."""
@@ -94,24 +67,18 @@ class Executor:
         """Calls a function; a contract stands in for it, where there is one."""
         if function in self.contracts:
             return self.contracts[function](self, *arguments)
-        body = self.program.bodies[function]
-        frame: dict[Any, Any] = dict(zip(body.parameters, arguments, strict=True))
         caller, self.function = self.function, function
         try:
-            self.block(body.statements, frame)
-        except _Return as result:
-            return result.args[0]
+            return self.run_body(function, arguments)
         finally:
             self.function = caller
-        return None
 
     # Statements
 
-    def block(self, statements: list[tree.Statement], frame: dict[Any, Any]) -> None:
-        """Runs statements in order."""
-        for node in statements:
-            if id(node) not in self.removed:
-                getattr(self, f"_{type(node).__name__.lower()}")(node, frame)
+    def statement(self, node: tree.Statement, frame: dict[Any, Any]) -> None:
+        """Runs a statement that was not taken out."""
+        if id(node) not in self.removed:
+            super().statement(node, frame)
 
     def _assign(self, node: tree.Assign, frame: dict[Any, Any]) -> None:
         value = self.value(node.value, frame)
@@ -125,12 +92,6 @@ class Executor:
         target, source = self.value(node.target, frame), self.value(node.source, frame)
         self.copy_into(target, self.snapshot(source), node.target.type)
 
-    def _evaluate(self, node: tree.Evaluate, frame: dict[Any, Any]) -> None:
-        self.value(node.value, frame)
-
-    def _if(self, node: tree.If, frame: dict[Any, Any]) -> None:
-        self.block(node.then if self.decide(self.value(node.condition, frame)) else node.otherwise, frame)
-
     def _for(self, node: tree.For, frame: dict[Any, Any]) -> None:
         start, stop = self.value(node.start, frame), self.value(node.stop, frame)
         kind = node.variable.type
@@ -143,10 +104,10 @@ class Executor:
             return
         turn = 0
         while self.decide(value < end if node.step > 0 else value > end):
-            self.require(z3.BoolVal(turn < node.bound), node)
+            self.require(turn < node.bound, node)
             turn += 1
             frame[node.variable] = z3.simplify(z3.Extract(width - 1, 0, value))
-            if self._round(node.body, frame):
+            if self.round(node.body, frame):
                 break
             value = z3.simplify(value + node.step)
 
@@ -176,7 +137,7 @@ class Executor:
         self.assume(z3.SRem(distance, z3.BitVecVal(node.step, distance.size())) == 0)
         assert here.size() == width
         frame[node.variable] = here
-        if self._round(node.body, frame):
+        if self.round(node.body, frame):
             return
         if invariant is not None:
             invariant(self, frame, False)
@@ -197,44 +158,6 @@ class Executor:
     def end(self) -> None:
         """This path has shown what it was for."""
         raise NotImplementedError
-
-    def _while(self, node: tree.While, frame: dict[Any, Any]) -> None:
-        turn = 0
-        while self.decide(self.value(node.condition, frame)):
-            self.require(z3.BoolVal(turn != node.bound), node)
-            turn += 1
-            if self._round(node.body, frame):
-                break
-
-    def _round(self, body: list[tree.Statement], frame: dict[Any, Any]) -> bool:
-        """One round of a loop; True when it breaks."""
-        try:
-            self.block(body, frame)
-        except _Break:
-            return True
-        except _Continue:
-            pass
-        return False
-
-    def _match(self, node: tree.Match, frame: dict[Any, Any]) -> None:
-        subject = self.value(node.subject, frame)
-        for case in node.cases:
-            if not case.values or self.decide(one_of(subject, case.values)):
-                self.block(case.body, frame)
-                return
-        self.require(z3.BoolVal(False), node)
-
-    def _return(self, node: tree.Return, frame: dict[Any, Any]) -> None:
-        raise _Return(None if node.value is None else self.value(node.value, frame))
-
-    def _break(self, node: tree.Break, frame: dict[Any, Any]) -> None:
-        raise _Break
-
-    def _continue(self, node: tree.Continue, frame: dict[Any, Any]) -> None:
-        raise _Continue
-
-    def _panic(self, node: tree.Panic, frame: dict[Any, Any]) -> None:
-        self.require(z3.BoolVal(False), node)
 
     # Places
 
@@ -444,7 +367,7 @@ class Executor:
             self.require(arithmetic.fits(source, kind, value), node)
         if node.kind == "member":
             assert isinstance(kind, EnumType)
-            self.require(one_of(value, sorted(set(kind.members.values()))), node)
+            self.require(self.one_of(value, sorted(set(kind.members.values()))), node)
         return resize(value, width_of(kind), isinstance(source, IntType) and source.signed)
 
     def _some_value(self, node: tree.Some, frame: dict[Any, Any]) -> Any:
@@ -460,7 +383,7 @@ class Executor:
             return part == 1
         part = resize(part, width_of(node.type), False)
         if isinstance(node.type, EnumType):
-            self.require(one_of(part, sorted(set(node.type.members.values()))), node)
+            self.require(self.one_of(part, sorted(set(node.type.members.values()))), node)
         return part
 
     def _bitsset_value(self, node: tree.BitsSet, frame: dict[Any, Any]) -> Any:

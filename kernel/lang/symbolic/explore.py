@@ -226,8 +226,10 @@ class Path(Executor):
             solver.add(condition)
         return then
 
-    def require(self, condition: Any, node: tree.Node) -> None:
+    def require(self, condition: Any, node: tree.Node, *values: Any) -> None:
         """A check of the language. It must hold on every path, unless panics are outcomes."""
+        if isinstance(condition, bool):
+            condition = z3.BoolVal(condition)
         if self.explorer.panics:
             if not self.decide(condition):
                 raise Panicked(node)

@@ -106,8 +106,3 @@ def resize(value: Any, width: int, signed: bool) -> Any:
         return z3.Extract(width - 1, 0, value) if value.size() > width else value
     extra = width - value.size()
     return z3.SignExt(extra, value) if signed else z3.ZeroExt(extra, value)
-
-
-def one_of(subject: Any, values: list[int]) -> Any:
-    """Whether the subject is one of the constants."""
-    return z3.Or([subject == z3.BitVecVal(value, subject.size()) for value in values])
