@@ -8,24 +8,27 @@ from typing import Never
 
 from kernel.abi import NEVER_TIMES_OUT, Error
 from kernel.lang import *
-from kernel.services.description import SYSTEM
+from kernel.services.description import MAX_SERVICES, SYSTEM
 from kernel.services.names import Name, name_words
-from kernel.services.protocol import INPUT_BIT, READ_BYTES, UNKNOWN, WRITE_BYTES, ConsoleCall
-from kernel.services.run import SESSION_BADGE
+from kernel.services.protocol import INPUT_BIT, READ_BYTES, SEQUENCE_SHIFT, UNKNOWN, WRITE_BYTES, ConsoleCall
 from kernel.user import calls, service, uart
 from kernel.user.message import Message
 from kernel.user.uart import FIFO_BYTES
 
 SELF = SYSTEM.handle("console", "self")
 OWN = SYSTEM.handle("console", "own")
+CLIENTS = SYSTEM.handle("console", "clients")
+OWN_BADGE = SYSTEM.badge_of("console", "own")
+READER_BADGE = SYSTEM.badge_of("shell", "console")
 INTERRUPT = SYSTEM.handle("console", "interrupt")
 ARRIVED = SYSTEM.handle("console", "arrived")
 INPUT = SYSTEM.handle("console", "input")
 
 RING = 1024
+COUNT_MASK = (1 << SEQUENCE_SHIFT) - 1
 PATIENCE = 64  # looks before the next are made after a pause
 PAUSE = 500  # ticks: half the time of a byte at 115,200 baud
-PAUSES = 4096
+PAUSES = 1 << 20  # 52 s: somebody has stopped his terminal
 
 NAME = constant(Name, {"words": list(name_words("console"))})
 own_name = variable(Name)
@@ -33,22 +36,34 @@ ring = variable(Array[u8, RING])
 first = variable(usize, 0)
 used = variable(usize, 0)
 lost = variable(u64, 0)
+stuck = variable(bool, False)  # the transmitter: what it does not take at once is lost
 room = variable(u32, 0)
+written = variable(Array[u64, MAX_SERVICES + 1])
+"""The last sequence number of each client: of services by their badges, of all others together at 0."""
+
+
+@fn
+def look_for_room() -> bool:
+    """Whether the transmitter takes a byte, now or in a moment."""
+    global room
+    for _ in range(PATIENCE):
+        if room > 0:
+            break
+        room = uart.has_room()
+    return room > 0
 
 
 @fn
 def put(byte: u8) -> None:
-    """Sends a byte when the transmitter has room; a stuck one loses it."""
-    global room
+    """Sends a byte when the transmitter has room, which may take as long as a terminal is stopped; S-ATLAS hears
+    meanwhile that this service lives."""
+    global room, stuck
     for _ in range(PAUSES):
-        if room > 0:
+        if look_for_room() or stuck:
             break
-        for _ in range(PATIENCE):
-            room = uart.has_room()
-            if room > 0:
-                break
-        if room == 0:
-            calls.sleep(PAUSE)
+        calls.sleep(PAUSE)
+        service.beat(ptr(own_name), CLIENTS)
+    stuck = room == 0
     if room > 0:
         uart.send(byte)
         room -= 1
@@ -72,11 +87,21 @@ def drain() -> None:
 
 
 @fn
+def is_repeated(badge: u64, sequence: u64) -> bool:
+    """Whether the last message of this client was the same: it did not wait for the answer, and asks again."""
+    client = badge if badge <= MAX_SERVICES else 0
+    repeated = sequence != 0 and written[client] == sequence
+    written[client] = sequence
+    return repeated
+
+
+@fn
 def write(message: Ptr[Message]) -> None:
     """WRITE."""
-    count = min(message.words[1], WRITE_BYTES)
-    for i in bounded(range(count), WRITE_BYTES):
-        put(trunc(message.words[2 + i // 8] >> (8 * (i % 8)), u8))
+    count = min(message.words[1] & COUNT_MASK, WRITE_BYTES)
+    if not is_repeated(message.number, message.words[1] >> SEQUENCE_SHIFT):
+        for i in bounded(range(count), WRITE_BYTES):
+            put(trunc(message.words[2 + i // 8] >> (8 * (i % 8)), u8))
     message.words[0] = count
 
 
@@ -101,9 +126,9 @@ def serve(message: Ptr[Message]) -> None:
     message.option = 0
     if message.words[0] == u64(ConsoleCall.WRITE):
         write(message)
-    elif message.words[0] == u64(ConsoleCall.READ) and message.number != SESSION_BADGE:
+    elif message.words[0] == u64(ConsoleCall.READ) and message.number == READER_BADGE:
         read(message)
-    elif message.words[0] == u64(ConsoleCall.INPUT):
+    elif message.words[0] == u64(ConsoleCall.INPUT) and message.number == OWN_BADGE:
         drain()
         message.words[0] = 0
     else:
@@ -115,13 +140,13 @@ def run() -> Never:
     """The first thread."""
     copy(own_name, NAME)
     uart.begin()
-    _ = service.register(ptr(own_name), OWN)
+    _ = service.register(ptr(own_name), CLIENTS)
     message = Message()
     error = calls.receive(SELF, ptr(message), service.BEAT_WAIT, 0)
     while True:
         if error == Error.NONE:
             serve(ptr(message))
-        service.beat(ptr(own_name), OWN)
+        service.beat(ptr(own_name), CLIENTS)
         error = calls.reply_receive(SELF, ptr(message), service.BEAT_WAIT)
 
 

@@ -13,6 +13,7 @@ from kernel.lang import *
 from kernel.services.atlas.registry import Policy
 from kernel.services.names import Name, name_words
 from kernel.services.protocol import OPERATOR_BADGE
+from kernel.services.run import SESSION_BADGE
 from kernel.user.first_table import FIRST_LIFE
 
 MAX_SERVICES = 16
@@ -40,7 +41,7 @@ class GrantKind(IntEnum):
     CONSOLE_INTERRUPT = 6
     MACHINE = 7
     AUDIT = 8
-    OWN_CLIENT = 9  # of itself: for its own second thread
+    OWN_CLIENT = 9  # of itself: for its own second thread, or to register for clients
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,19 @@ class System:
         """The badge of a grant."""
         return self.index(service.name) + 1 if grant.badge is None else grant.badge
 
+    def badge_of(self, service: str, grant: str) -> int:
+        """The badge of a grant, by names."""
+        found = self.services[self.index(service)]
+        return self.badge(found, next(g for g in found.grants if g.name == grant))
+
+    def stands_on(self, service: Service) -> int:
+        """The services without which one cannot work, itself among them: a bit each."""
+        found = 1 << self.index(service.name) | 1 << self.index("atlas")
+        for grant in service.grants:
+            if grant.kind == GrantKind.CLIENT:
+                found |= self.stands_on(self.services[self.index(grant.of)])
+        return found
+
     def rows(self) -> list[Row]:
         """Every capability that services hold when all of them have started, by service and slot.
 
@@ -224,7 +238,8 @@ SYSTEM = System(
             Policy.ALWAYS,
             [
                 Grant("self", GrantKind.SERVE, rights=Rights.READ),
-                Grant("own", GrantKind.OWN_CLIENT, rights=Rights.WRITE | Rights.GRANT),
+                Grant("own", GrantKind.OWN_CLIENT),
+                Grant("clients", GrantKind.OWN_CLIENT, rights=Rights.WRITE | Rights.GRANT, badge=SESSION_BADGE),
                 Grant("registers", GrantKind.CONSOLE, rights=Rights.READ | Rights.WRITE),
                 Grant("interrupt", GrantKind.CONSOLE_INTERRUPT),
                 Grant("arrived", GrantKind.WAIT, "console-interrupt", rights=Rights.READ | Rights.WRITE),
@@ -232,7 +247,7 @@ SYSTEM = System(
             ],
             level=20,
             threads=2,
-            registers="own",
+            registers="clients",
         ),
         Service(
             "shell",
@@ -268,6 +283,7 @@ class ServiceRow:
     name: Name
     grants: Array[GrantRow, MAX_GRANTS]
     grant_count: u32
+    stands_on: u32  # services that it needs, a bit each
     policy: Policy
     memory_bits: u8
     level: u8
@@ -290,6 +306,7 @@ def _row(service: Service) -> dict[str, object]:
         "name": {"words": list(name_words(service.name))},
         "grants": grants + [nothing] * (MAX_GRANTS - len(grants)),
         "grant_count": len(grants),
+        "stands_on": SYSTEM.stands_on(service),
         "policy": service.policy,
         "memory_bits": service.memory_bits,
         "level": service.level,

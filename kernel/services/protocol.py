@@ -9,17 +9,18 @@
 | | DISCOVER_CAPABILITY | name 1..3, id to look behind 4 | AtlasError, id, with a capability to the service |
 | | LIST | row 1 | AtlasError, name 1..3, state/status/policy 4, id 5, restarts 6, since 7 |
 | | EVENTS | number 1 | AtlasError, name 1..3, type 4, id 5, time 6, events so far 7 |
-| | START, STOP, KILL | name 1..3 (operator only) | AtlasError |
+| | START, STOP, KILL, RESTART | name 1..3 (operator only) | AtlasError |
 | S-INIT | START, STOP | service 1 (S-ATLAS only) | Error |
 | | INSPECT | service 1, what 2: INSPECT_TABLE, ... (operator only) | Error, with a capability to look at it |
 | | RUN | name 1..3, argument 4 (operator only) | Error |
 | | KILL_PROGRAM | (operator only) | Error |
 | | OUTCOME | (operator only) | Error, Outcome 1, status or cause 2, address 3, place 4, name 5..7 |
-| console | WRITE | count 1, bytes 2..7 | bytes taken |
+| console | WRITE | count and sequence number 1, bytes 2..7 | bytes taken |
 | | READ | | count, bytes 1..7 |
 | | INPUT | (its own interrupt thread) | |
 
-An operation that is not known is answered with UNKNOWN.
+An operation that is not known is answered with UNKNOWN. A sequence number that is not 0 says that a client who had no
+answer in time may send the same again: it is not printed twice.
 """
 
 from enum import IntEnum
@@ -28,6 +29,7 @@ from kernel.lang import enum
 
 UNKNOWN = 0xFFFF
 WRITE_BYTES = 48
+SEQUENCE_SHIFT = 8
 READ_BYTES = 56
 INSPECT_TABLE, INSPECT_THREAD, INSPECT_MEMORY = 0, 1, 2
 INSPECT_PROGRAM, INSPECT_FREE = 0xFFFF, 0xFFFE
@@ -58,6 +60,7 @@ class AtlasCall(IntEnum):
     START = 10
     STOP = 11
     KILL = 12
+    RESTART = 13
 
 
 @enum(8)

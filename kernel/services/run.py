@@ -22,7 +22,7 @@ PROGRAM_BITS = 20
 SESSION_SLOT = 1
 SESSION = FIRST_LIFE | SESSION_SLOT
 SESSION_BADGE = 0x8000
-"""By which the console knows a program: it may write, not read."""
+"""By which the console knows a program, and who has found it by S-ATLAS: they may write, not read."""
 KIT_TABLE, KIT_SPACE, KIT_SLICE, KIT_ARCHIVE, KIT_MEMORY = 2, 3, 4, 5, 6
 FIRST_FREE_SLOT = 8
 LEVEL = 4

@@ -26,7 +26,7 @@ def ask(operation: AtlasCall, name: Ptr[Name], capability: u64) -> AtlasError:
     if capability != 0:
         message.capability = capability
         message.option = calls.grant_option(Rights.WRITE | Rights.GRANT, False)
-    if calls.call_within(ATLAS, ptr(message), PATIENCE) != Error.NONE or message.words[0] > 8:
+    if calls.call_within(ATLAS, ptr(message), PATIENCE) != Error.NONE or message.words[0] >= len(AtlasError):
         return AtlasError.SERVICE_UNHEALTHY
     return AtlasError(trunc(message.words[0], u8))
 

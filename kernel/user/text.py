@@ -2,18 +2,32 @@
 
 from kernel.lang import *
 from kernel.services.names import Name, name_byte, name_length
-from kernel.services.protocol import WRITE_BYTES, ConsoleCall
+from kernel.services.protocol import SEQUENCE_SHIFT, WRITE_BYTES, ConsoleCall
 from kernel.user import calls
 from kernel.user.message import Message
 
 MOST = 4096  # bytes of one text
 TRIES = 100  # while the console is away: it is brought back within seconds
 PAUSE = 1_000_000  # ticks between two tries
+PATIENCE = 5_000_000  # ticks that a try may take: a console that hangs holds up nobody's heartbeat
 
+Wait = function_pointer("Wait", [u64], None)
+
+
+@fn
+def sleep(ticks: u64) -> None:
+    """How a program waits that has nothing else to do."""
+    calls.sleep(ticks)
+
+
+wait = variable(Wait, sleep)
+"""What is done between two tries to reach a console that is away."""
 console = variable(u64, 0)
 """The console's handle: the program sets it first."""
 pending = variable(Message)
 count = variable(usize, 0)
+sequence = variable(u64, 0)
+"""Of the last message: no two programs use the same one, since it is at least the clock."""
 
 
 @fn
@@ -24,19 +38,28 @@ def set_console(handle: u64) -> None:
 
 
 @fn
+def set_wait(how: Wait) -> None:
+    """What to do while the console is away."""
+    global wait
+    wait = how
+
+
+@fn
 def flush() -> None:
-    """Sends what was collected. A console that stays away loses it: nobody waits for a terminal for ever."""
-    global count
+    """Sends what was collected. A console that stays away loses it: nobody waits for a terminal for ever. One that was
+    only slow had printed it when it is sent again, and knows that by its sequence number."""
+    global count, sequence
     if count == 0:
         return
+    sequence = max(sequence + 1, calls.clock())
     for _ in range(TRIES):
         message = Message()
         copy(message.words, pending.words)
         message.words[0] = u64(ConsoleCall.WRITE)
-        message.words[1] = u64(count)
-        if u8(calls.call(console, ptr(message))) == 0:
+        message.words[1] = u64(count) | sequence << SEQUENCE_SHIFT
+        if u8(calls.call_within(console, ptr(message), PATIENCE)) == 0:
             break
-        calls.sleep(PAUSE)
+        wait(PAUSE)
     count = 0
     for i in range(8):
         pending.words[i] = 0

@@ -46,6 +46,8 @@ class AtlasError(IntEnum):
     SERVICE_UNHEALTHY = 6
     RESTART_LIMIT_EXCEEDED = 7
     BAD_NAME = 8
+    NOT_RUNNING = 9
+    STANDS_ON_IT = 10
 
 
 @enum(8)
@@ -322,8 +324,10 @@ def failed(atlas: Ptr[Atlas], service: Ptr[Service], now: u64) -> None:
 def ended(atlas: Ptr[Atlas], badge: u64, clean: bool, now: u64) -> AtlasError:
     """The program with `badge` is gone: it ended by itself (clean), or it faulted or was killed."""
     row = find_badge(atlas, badge)
-    if row is None or (some(row).state != State.RUNNING and some(row).state != State.STARTING):
+    if row is None:
         return AtlasError.SERVICE_NOT_FOUND
+    if some(row).state != State.RUNNING and some(row).state != State.STARTING:
+        return AtlasError.NOT_RUNNING
     service = some(row)
     if service.policy == Policy.NEVER or (clean and service.policy == Policy.ON_FAILURE):
         leave(atlas, service, now)
@@ -336,8 +340,10 @@ def ended(atlas: Ptr[Atlas], badge: u64, clean: bool, now: u64) -> AtlasError:
 def stop(atlas: Ptr[Atlas], name: Ptr[Name], now: u64) -> AtlasError:
     """Somebody with the right to it wants the service down. The caller ends the program."""
     row = find_name(atlas, name)
-    if row is None or some(row).state == State.STOPPED:
+    if row is None:
         return AtlasError.SERVICE_NOT_FOUND
+    if some(row).state == State.STOPPED:
+        return AtlasError.NOT_RUNNING
     leave(atlas, some(row), now)
     return AtlasError.NONE
 

@@ -25,6 +25,7 @@ SPARE = KEPT_SLOT + MAX_SERVICES
 
 atlas = variable(Atlas)
 kept = variable(Array[u64, MAX_SERVICES])
+dying = variable(bool, False)  # once the answer is given
 
 
 @fn
@@ -139,8 +140,40 @@ def event_row(message: Ptr[Message]) -> None:
 
 
 @fn
+def stands_on(operator: u64, service: Ptr[Service]) -> bool:
+    """Whether whoever asks would not be there any more, or not be heard, when the service has stopped."""
+    if service.badge == OWN + 1:
+        return True
+    caller = operator & INDEX_MASK
+    if caller == 0 or caller > SERVICE_COUNT:
+        return False
+    return SERVICES[caller - 1].stands_on >> trunc(service.badge - 1, u32) & 1 != 0
+
+
+@fn
+def bring_down(service: Ptr[Service]) -> None:
+    """Ends a service's program."""
+    forget(service)
+    _ = ask_init(InitCall.STOP, service)
+
+
+@fn
+def set_up(service: Ptr[Service], now: u64) -> AtlasError:
+    """START, of a service that is down."""
+    error = registry.start(ptr(atlas), ptr(service.name), now)
+    if error == AtlasError.NONE and not ask_init(InitCall.START, service):
+        _ = registry.ended(ptr(atlas), service.badge, False, now)
+    return error
+
+
+@fn
 def operate(message: Ptr[Message], operation: AtlasCall, now: u64) -> AtlasError:
-    """START, STOP, KILL, by name. S-ATLAS does not stop itself."""
+    """START, STOP, KILL, RESTART, by name.
+
+    Nobody stops what he stands on: there would be nobody left to start it again. S-ATLAS itself dies of KILL and
+    RESTART when it has answered, and S-INIT brings it back.
+    """
+    global dying
     if message.number & OPERATOR_BADGE == 0:
         return AtlasError.PERMISSION_DENIED
     name = Name()
@@ -150,19 +183,21 @@ def operate(message: Ptr[Message], operation: AtlasCall, now: u64) -> AtlasError
         return AtlasError.SERVICE_NOT_FOUND
     service = some(row)
     if operation == AtlasCall.START:
-        error = registry.start(ptr(atlas), ptr(name), now)
-        if error == AtlasError.NONE and not ask_init(InitCall.START, service):
-            _ = registry.ended(ptr(atlas), service.badge, False, now)
-        return error
+        return set_up(service, now)
+    if operation == AtlasCall.STOP and stands_on(message.number, service):
+        return AtlasError.STANDS_ON_IT
     if service.badge == OWN + 1:
-        return AtlasError.PERMISSION_DENIED
+        dying = True
+        return AtlasError.NONE
+    error = AtlasError.NONE
     if operation == AtlasCall.KILL:
         error = registry.ended(ptr(atlas), service.badge, False, now)
-    else:
+    elif operation == AtlasCall.STOP or service.state != State.STOPPED:
         error = registry.stop(ptr(atlas), ptr(name), now)
     if error == AtlasError.NONE:
-        forget(service)
-        _ = ask_init(InitCall.STOP, service)
+        bring_down(service)
+        if operation == AtlasCall.RESTART:
+            error = set_up(service, now)
     return error
 
 
@@ -197,7 +232,7 @@ def serve(message: Ptr[Message], operation: AtlasCall, now: u64) -> None:
             list_row(message)
         case AtlasCall.EVENTS:
             event_row(message)
-        case AtlasCall.START | AtlasCall.STOP | AtlasCall.KILL:
+        case AtlasCall.START | AtlasCall.STOP | AtlasCall.KILL | AtlasCall.RESTART:
             answer(message, operate(message, operation, now))
 
 
@@ -206,8 +241,7 @@ def end_rest(badge: u64) -> None:
     """A thread of a service has ended: so do the others, which would go on and register again."""
     row = registry.find_badge(ptr(atlas), badge)
     if row is not None:
-        forget(some(row))
-        _ = ask_init(InitCall.STOP, some(row))
+        bring_down(some(row))
 
 
 @fn
@@ -216,10 +250,10 @@ def received(message: Ptr[Message], now: u64) -> None:
     if message.number & FAULT_BADGE != 0:
         clean = message.words[0] == TAG_EXIT and message.words[1] == 0
         badge = message.number & INDEX_MASK
-        if registry.ended(ptr(atlas), badge, clean, now) == AtlasError.NONE:
-            end_rest(badge)
+        _ = registry.ended(ptr(atlas), badge, clean, now)
+        end_rest(badge)
         message.capability = 0
-    elif message.words[0] == 0 or message.words[0] > u64(AtlasCall.KILL):
+    elif message.words[0] == 0 or message.words[0] > u64(AtlasCall.RESTART):
         if message.capability != 0:
             _ = calls.delete(message.capability)
         answer(message, AtlasError.NONE)
@@ -260,6 +294,9 @@ def run() -> Never:
         wait: u64 = NEVER_TIMES_OUT
         if next != NEVER:
             wait = max(next, now + 1) - now
+        if dying:
+            _ = calls.reply(ptr(message))
+            calls.exit(1)
         message.option |= calls.accept_option(SPARE)
         error = calls.reply_receive(SELF, ptr(message), wait)
         now = calls.clock()

@@ -46,13 +46,15 @@ ATLAS_ERRORS = constant(
     [
         "done",
         "it runs already",
-        "there is no such service in that state",
+        "there is no such service",
         "the registry is full",
         "the capability is not valid",
         "that is not permitted",
         "the service is not healthy",
         "it was restarted too often",
         "that is not a name",
+        "it does not run",
+        "nobody could start it again: the shell stands on it; `svc restart` does both",
     ],
 )
 
@@ -101,9 +103,7 @@ def svc(line: Ptr[Line], words: Ptr[Words]) -> None:
     elif word_is(line, words, 1, "kill"):
         error = steer(AtlasCall.KILL, ptr(name))
     elif word_is(line, words, 1, "restart"):
-        error = steer(AtlasCall.STOP, ptr(name))
-        if error == AtlasError.NONE:
-            error = steer(AtlasCall.START, ptr(name))
+        error = steer(AtlasCall.RESTART, ptr(name))
     else:
         put("usage: svc start|stop|restart|kill NAME\n")
         return
@@ -251,7 +251,7 @@ def take_input() -> None:
     for _ in range(64):
         message = Message()
         message.words[0] = u64(ConsoleCall.READ)
-        if calls.call(CONSOLE, ptr(message)) != Error.NONE:
+        if calls.call_within(CONSOLE, ptr(message), service.BEAT_WAIT) != Error.NONE:
             return
         count = min(message.words[0], READ_BYTES)
         if count == 0:
@@ -263,10 +263,18 @@ def take_input() -> None:
 
 
 @fn
+def wait_for_console(ticks: u64) -> None:
+    """The console is away; S-ATLAS is told meanwhile that the shell is not."""
+    calls.sleep(ticks)
+    service.beat(ptr(own_name), 0)
+
+
+@fn
 def run() -> Never:
     """Serves whoever types."""
     bits: u64 = 0
     text.set_console(CONSOLE)
+    text.set_wait(wait_for_console)
     copy(own_name, NAME)
     _ = service.register(ptr(own_name), 0)
     machine.banner()

@@ -1,6 +1,8 @@
 """The whole system in user mode on QEMU: what the shell shows is live, and services come back."""
 
+import fcntl
 import re
+import time
 
 import pytest
 
@@ -57,7 +59,9 @@ def test_threads_and_memory_are_live(shell):
 
 
 def test_a_stopped_service_is_down_until_it_is_started(shell):
-    assert "not permitted" in ask(shell, "svc stop atlas")
+    for name in ("atlas", "console", "shell"):
+        assert ask(shell, f"svc stop {name}").startswith("nobody could start it again: the shell stands on it")
+    assert "it runs already" in ask(shell, "svc start console")
     assert "no such service" in ask(shell, "svc stop nobody")
     assert "usage" in ask(shell, "svc jump console")
     assert "no such command" in ask(shell, "frobnicate")
@@ -74,6 +78,24 @@ def test_a_killed_console_comes_back_with_its_clients(shell):
     assert after["console"][:2] == ["running", "healthy"]
     log = ask(shell, "dmesg")
     assert re.search(r"console +restarting\n.*console +registered\n.*console +restarted", log, re.S)
+
+
+def test_whoever_is_restarted_goes_on_with_a_new_life_even_the_shell_and_s_atlas(shell):
+    """Nobody is left out of what S-ATLAS knows after it has died itself: they register again."""
+    first = rows(ask(shell, "services"))
+    shell.send("svc restart shell\r")
+    shell.expect("`help` lists the commands\n")
+    shell.expect(PROMPT.strip())
+    second = rows(ask(shell, "services"))
+    assert int(second["shell"][3]) > int(first["shell"][3]), "registered again"
+    for command in ("svc restart atlas", "svc kill atlas"):
+        thread = rows(ask(shell, "ps"))["atlas"][0]
+        assert ask(shell, command) == "done"
+        assert rows(ask(shell, "ps"))["atlas"][0] != thread
+        deadline = time.monotonic() + 20
+        while any(row[:2] != ["running", "healthy"] for row in rows(ask(shell, "services")).values()):
+            assert time.monotonic() < deadline
+    assert ask(shell, "caps") + "\n" == image.build("riscv64").holders
 
 
 def test_dmesg_tells_what_the_kernel_said_and_what_s_atlas_recorded_in_the_order_of_time(shell):
@@ -188,6 +210,50 @@ def test_what_cannot_be_run_is_an_error_that_lists_what_can(shell):
         text = ask(shell, command)
         assert "hello-c" in text and len(text.splitlines()) == 1
     assert "the argument is a number" in ask(shell, "run hello x")
+
+
+def test_restarts_back_off_and_are_at_most_five_a_minute_and_nobody_falls_with_who_is_away():
+    """The machine's clock jumps over what it would sleep. While the console is away, for up to a minute, the shell's
+    output waits; its heartbeat does not."""
+    command = [
+        *QEMU,
+        "-icount",
+        "shift=4,sleep=off",
+        "-append",
+        "services",
+        "-kernel",
+        str(image.build("riscv64").path),
+    ]
+    with Machine(command) as m:
+        m.expect(PROMPT, 60)
+        for _ in range(7):
+            m.send("svc kill console\r")
+            m.expect(PROMPT, 60)
+        services = rows(ask(m, "services"))
+        log = ask(m, "dmesg")
+    times = [float(t) for t in re.findall(r"([\d.]+)  atlas   console restarting", log)]
+    assert len(times) == 7
+    for n in range(4):
+        assert times[n + 1] - times[n] >= 2 ** (n + 1), times
+    assert all(b - a >= 60 for a, b in zip(times, times[5:], strict=False)), times
+    assert log.count("console restart-failed") == 2, "the sixth and the seventh had to wait for the minute"
+    assert services["console"][4] == "7" and services["shell"][4] == "0"
+    assert all(row[:2] == ["running", "healthy"] for row in services.values())
+
+
+def test_a_terminal_that_is_stopped_gets_every_line_once_when_it_goes_on():
+    """Longer than the shell waits for an answer, longer than S-ATLAS lets a heartbeat be late."""
+    with machine() as m:
+        m.expect(PROMPT, 60)
+        assert m.process.stdout
+        fcntl.fcntl(m.process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        m.send("caps\r" * 5)
+        time.sleep(5)
+        for _ in range(5):
+            m.expect("caps\n", 5)
+            assert m.expect(PROMPT) == image.build("riscv64").holders + "splax> "
+        services = rows(ask(m, "services"))
+        assert all(row[:2] == ["running", "healthy"] and row[4] == "0" for row in services.values())
 
 
 def test_shutdown_ends_the_machine_with_status_0_and_reboot_starts_it_again():

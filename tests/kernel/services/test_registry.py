@@ -103,7 +103,7 @@ def test_policies():
 def test_a_stopped_service_stays_down_until_it_is_started():
     atlas = running()
     assert r.stop(atlas, name("console"), 1) == E.NONE
-    assert r.ended(atlas, 10, False, 2) == E.SERVICE_NOT_FOUND
+    assert r.ended(atlas, 10, False, 2) == E.NOT_RUNNING
     assert r.check(atlas, 100 * SECOND) is None and r.next_check(atlas) == r.NEVER
     assert r.start(atlas, name("console"), 100 * SECOND) == E.NONE
     assert r.start(atlas, name("console"), 100 * SECOND) == E.SERVICE_EXISTS
