@@ -46,6 +46,8 @@ VERILATOR_FLAGS = (
     "-Wno-fatal -Wno-lint --output-split 40000 --Mdir verilated --trace-fst --trace-structs"
 ).split()
 COMPILE_FLAGS = "-std=c++20 -march=native -fPIC -fvisibility=hidden -fno-sanitize=all -w".split()
+ENGINE_FLAGS = ["-fno-exceptions", "-fno-rtti", "-D_LIBCPP_VERBOSE_ABORT(...)=__builtin_abort()"]
+"""Without the C++ library, see no_library.h."""
 VERILATED_FLAGS = "-DVERILATOR=1 -DVM_COVERAGE=0 -DVM_SC=0 -DVM_TIMING=0 -DVM_TRACE=1 -DVM_TRACE_FST=1".split()
 ARRAYS = {"BOOT_ROM": (r"boot_rom\.\w+", None), "REGISTERS": (r"core\.\S*registers", 32)}
 """Memories of 64-bit words that the harness touches inside the SoC: the boot ROM's contents, the integer registers.
@@ -92,12 +94,12 @@ def versions() -> dict[str, str]:
     }
 
 
-def compiler() -> list[str]:
-    """The C++ compiler's command: zig's clang, which measures 1.1 times faster code than g++."""
+def compiler(driver: str = "c++") -> list[str]:
+    """The compiler's command: zig's clang, which measures 1.1 times faster code than g++. `cc` links no C++ library."""
     spec = importlib.util.find_spec("ziglang")
     if spec is None or spec.origin is None:
         raise MissingTool("the Python package ziglang is not installed", "run `make setup`")
-    return [str(Path(spec.origin).parent / "zig"), "c++"]
+    return [str(Path(spec.origin).parent / "zig"), driver]
 
 
 def verilator_root() -> Path:
@@ -126,7 +128,9 @@ def _processor() -> str:
 
 
 def _options(traced: bool) -> str:
-    return json.dumps([YOSYS_SCRIPT, VERILATOR_FLAGS, VERILATED_FLAGS, COMPILE_FLAGS, versions(), _processor(), traced])
+    return json.dumps(
+        [YOSYS_SCRIPT, VERILATOR_FLAGS, VERILATED_FLAGS, COMPILE_FLAGS, ENGINE_FLAGS, versions(), _processor(), traced]
+    )
 
 
 def _source_key(config: SocConfig, traced: bool, design: Design) -> str:
@@ -300,7 +304,7 @@ def _build_library(
 ) -> None:
     """The generated files in `work` to its simulator.so."""
     traced = "trace" in features
-    runtime = pool.submit(_runtime, work.parent, traced)
+    runtime = pool.submit(_runtime, work.parent) if traced else None
     flags = [*COMPILE_FLAGS, *(f"-DSPLAX_{feature.upper()}" for feature in features), f"-I{work}"]
     if traced:
         header = _verilate(work, report)
@@ -308,6 +312,7 @@ def _build_library(
         found = [(member, _inside_name(member), int(depth)) for depth, member in arrays]
         flags += [*_verilated_flags(), f"-I{work / 'verilated'}"]
     else:
+        flags += ENGINE_FLAGS
         header = (work / "logic.h").read_text()
         arrays = re.findall(r"uint64_t (m\d+)\[(\d+)\];  // top\.soc\.(\S+)", header)
         found = [(member, name, int(depth)) for member, depth, name in arrays]
@@ -322,9 +327,10 @@ def _build_library(
     objects = [
         pool.submit(_compile, source, work, [*flags, "-O1" if "__Slow" in source.name else "-O3"]) for source in sources
     ]
-    libraries = ["-lz", "-llz4"] if traced else []
-    files = [str(file) for file in [*(done.result() for done in objects), *runtime.result()]]
-    _run("linking", [*compiler(), "-shared", "-s", "-o", "simulator.so", *files, *libraries], work)
+    files = [str(done.result()) for done in objects]
+    if runtime:
+        files += [*map(str, runtime.result()), "-lz", "-llz4"]
+    _run("linking", [*compiler("c++" if traced else "cc"), "-shared", "-s", "-o", "simulator.so", *files], work)
     for file in work.glob("*.o"):
         file.unlink()
 
@@ -374,13 +380,13 @@ def _compile(source: Path, work: Path, flags: Sequence[str]) -> Path:
     return target
 
 
-def _runtime(cache: Path, traced: bool) -> list[Path]:
-    """What all simulators share: the compiler's C++ library and, for traced ones, Verilator's runtime.
+def _runtime(cache: Path) -> list[Path]:
+    """What all traced simulators share: the compiler's C++ library and Verilator's runtime.
 
-    The link of nothing makes the compiler build its library, half a minute on a fresh machine.
+    The link of nothing makes the compiler build its library, a minute on a fresh machine.
     """
-    directory = cache / f"runtime-{_digest(_options(traced))}"
-    names = ["verilated", "verilated_save", "verilated_threads", "verilated_fst_c"] if traced else []
+    directory = cache / f"runtime-{_digest(_options(True))}"
+    names = ["verilated", "verilated_save", "verilated_threads", "verilated_fst_c"]
     with _lock(cache / "locks" / directory.name):
         if not (directory / "done").exists():
             directory.mkdir(parents=True, exist_ok=True)

@@ -461,13 +461,13 @@ class _Emitter:
             *(f"{storage(a.width)} m{a.index}[{max(1, a.depth)}];  // {a.name}" for a in model.arrays),
         ]
         header = (
-            "#pragma once\n#include <cstdint>\n"
+            "#pragma once\n#include <stdint.h>\n"
             "struct Logic {\n"
             + "".join(f"    {member}\n" for member in members)
             + "    void start(), settle(), look(), edge(), reset_registers();\n};\n"
         )
         body = (
-            '#include "logic.h"\n#include <cstring>\n'
+            '#include "logic.h"\n#include <string.h>\n'
             "namespace {\n"
             "[[maybe_unused]] int64_t sdiv(__int128 a, __int128 b) "
             "{ return b ? int64_t(a / b - (a % b != 0 && (a % b < 0) != (b < 0))) : 0; }\n"

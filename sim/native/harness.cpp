@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <string>
-#include <string_view>
+#include <deque>
+#include <vector>
 
 #include "archive.h"
 #include "memory.h"
@@ -14,6 +14,7 @@
 #include "verilated_design.h"
 #else
 #include "engine.h"
+#include "no_library.h"
 #endif
 
 namespace {
@@ -120,8 +121,8 @@ public:
 
     // The same text again keeps what has matched so far.
     void until(const uint8_t* text, size_t length) {
-        if (until_ == std::string_view(reinterpret_cast<const char*>(text), length)) return;
-        until_.assign(reinterpret_cast<const char*>(text), length);
+        if (std::equal(until_.begin(), until_.end(), text, text + length)) return;
+        until_.assign(text, text + length);
         fallback_.assign(length, 0);
         for (size_t n = 1, k = 0; n < length; ++n) {
             while (k && until_[n] != until_[k]) k = fallback_[k - 1];
@@ -221,7 +222,7 @@ private:
         Design::Ports& t = ports;
         if (t.uart_tx_valid) {
             output.push_back(t.uart_tx_payload);
-            if (!until_.empty()) match(char(t.uart_tx_payload));
+            if (!until_.empty()) match(t.uart_tx_payload);
         }
         t.uart_rx_valid = !input.empty();
         if (!input.empty()) {
@@ -230,7 +231,7 @@ private:
         }
     }
 
-    void match(char c) {
+    void match(uint8_t c) {
         while (matched_ && until_[matched_] != c) matched_ = fallback_[matched_ - 1];
         matched_ += until_[matched_] == c;
         if (matched_ == until_.size()) {
@@ -302,7 +303,7 @@ private:
 
     uint64_t passed_ = 0;  // one more than the cycle in which stops_here() stopped last
     size_t matched_ = 0;
-    std::string until_;
+    std::vector<uint8_t> until_;
     std::vector<size_t> fallback_;
     Dma dma_;
 };
@@ -311,9 +312,10 @@ private:
 
 #define API extern "C" __attribute__((visibility("default")))
 
-API Machine* splax_create(uint64_t ram_base, uint64_t ram_size, uint64_t latency, uint64_t rtc_time) try {
-    return new Machine(ram_base, ram_size, latency, rtc_time);
-} catch (const std::bad_alloc&) {
+API Machine* splax_create(uint64_t ram_base, uint64_t ram_size, uint64_t latency, uint64_t rtc_time) {
+    auto* machine = new Machine(ram_base, ram_size, latency, rtc_time);
+    if (machine->memory.exists()) return machine;
+    delete machine;
     return nullptr;
 }
 API void splax_destroy(Machine* m) {

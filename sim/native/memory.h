@@ -8,7 +8,6 @@
 #include <cstring>
 #include <deque>
 #include <memory>
-#include <new>
 #include <vector>
 
 constexpr uint64_t PAGE = 4096;
@@ -20,12 +19,17 @@ constexpr uint64_t PAGE = 4096;
 // last one seen here stays.
 class Memory {
 public:
-    Memory(uint64_t base, uint64_t size) : base(base), size(size), touched_(size / PAGE), newest_(size / PAGE) {
+    Memory(uint64_t base, uint64_t size) : base(base), size(size) {
         void* at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (at == MAP_FAILED) throw std::bad_alloc();
+        if (at == MAP_FAILED) return;
         ram_ = static_cast<uint8_t*>(at);
+        touched_.resize(size / PAGE), newest_.resize(size / PAGE);
     }
-    ~Memory() { munmap(ram_, size); }
+    ~Memory() {
+        if (ram_) munmap(ram_, size);
+    }
+    // False when the host has not so much memory.
+    bool exists() const { return ram_ != nullptr; }
     Memory(const Memory&) = delete;
     Memory& operator=(const Memory&) = delete;
 
@@ -120,7 +124,7 @@ private:
         }
     }
 
-    uint8_t* ram_;
+    uint8_t* ram_ = nullptr;
     std::vector<uint8_t> touched_;
     std::vector<std::unique_ptr<uint8_t[]>> newest_;
 };

@@ -27,7 +27,7 @@ class Native:
             """
         (directory / "logic.h").write_text(source.header)
         (directory / "logic.cpp").write_text(source.body + wrapper)
-        command = [*compiler(), *COMPILE_FLAGS, "-O1", "-shared", "-o", "logic.so", "logic.cpp"]
+        command = [*compiler("cc"), *COMPILE_FLAGS, "-O1", "-shared", "-o", "logic.so", "logic.cpp"]
         _run("compiling", command, directory)
         self._library = ctypes.CDLL(str(directory / "logic.so"))
         self._library.get.restype = ctypes.c_uint64

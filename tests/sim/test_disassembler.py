@@ -19,9 +19,7 @@ def assembled(directory: Path, lines: list[str]) -> bytes:
     source, target = directory / "code.S", directory / "code.o"
     source.write_text(".option norvc\n.option norelax\n" + "\n".join(lines) + "\n")
     arguments = ["-target", "riscv64-freestanding-none", "-mcpu=generic_rv64+m+a+c+zba+zbb+zbs+zihintpause"]
-    subprocess.run(
-        [compiler()[0], "cc", *arguments, "-c", str(source), "-o", str(target)], check=True, capture_output=True
-    )
+    subprocess.run([*compiler("cc"), *arguments, "-c", str(source), "-o", str(target)], check=True, capture_output=True)
     with target.open("rb") as file:
         section = ELFFile(file).get_section_by_name(".text")
         assert section

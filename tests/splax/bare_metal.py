@@ -105,7 +105,7 @@ def assemble(directory: Path, source: str, name: str = "program", *options: str)
     assembly, script, target = (directory / f"{name}.{suffix}" for suffix in ("S", "ld", "elf"))
     assembly.write_text(source)
     script.write_text(LINKER_SCRIPT)
-    command = [*compiler()[:1], "cc", "-target", "riscv64-freestanding-none", "-mcpu=generic_rv64+m+a+c+zba+zbb+zbs"]
+    command = [*compiler("cc"), "-target", "riscv64-freestanding-none", "-mcpu=generic_rv64+m+a+c+zba+zbb+zbs"]
     command += ["-mabi=lp64", "-mcmodel=medany", "-nostdlib", "-static", "-fno-sanitize=all", f"-Wl,-T,{script}"]
     subprocess.run([*command, *options, str(assembly), "-o", str(target)], check=True, capture_output=True)
     return target
