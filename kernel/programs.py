@@ -19,6 +19,7 @@ PROGRAMS = {
     "atlas": "kernel.services.atlas.server",
     "console": "kernel.services.console",
     "shell": "kernel.services.shell.main",
+    "trial": "kernel.examples.trial",
     "hostile": "kernel.hostile.main",
     "fuzz": "kernel.fuzz.main",
     "kills": "kernel.fuzz.kills",

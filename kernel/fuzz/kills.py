@@ -21,7 +21,8 @@ from kernel.services.description import SERVICE_COUNT, SYSTEM
 from kernel.services.init import loader
 from kernel.services.init import main as init
 from kernel.services.names import name_words
-from kernel.services.protocol import AtlasCall, ConsoleCall, InitCall
+from kernel.services.protocol import GUEST_BADGE, AtlasCall, ConsoleCall, InitCall
+from kernel.services.run import PROGRAMS
 from kernel.user import calls, first_table
 from kernel.user.first_table import first_life
 from kernel.user.holdings import occupied, used
@@ -29,7 +30,7 @@ from kernel.user.message import Message
 
 ATLAS, CONSOLE = SYSTEM.index("atlas"), SYSTEM.index("console")
 CUSTOMER = 1 << 21
-CUSTOMER_BADGE = 90
+CUSTOMER_BADGE = GUEST_BADGE | 1 + [program.name for program in PROGRAMS].index("ask")
 CUSTOMER_TABLE_BITS = 3
 TO_CONSOLE, TO_ATLAS, FOUND, HURRY = 1, 2, 3, 4  # the customer's slots
 FIRST_SLOT, LAST_SLOT = 48, 63  # of this program's table
@@ -40,6 +41,8 @@ IN_A_ROW = 7  # kills of a service before the next one's turn: more than it may 
 PAUSE = TICKS_PER_SECOND // 2  # of the customer, between two lines
 PATIENCE = 5 * TICKS_PER_SECOND
 WATCHED = SERVICE_COUNT + 3  # figures: the services' memory, free memory, slots, memory of the customer
+_KILLED = [number for number, service in enumerate(SYSTEM.services) if service.at_boot]
+KILLED = constant(Array[usize, len(_KILLED)], _KILLED)
 NAMES = constant(Array[Str, SERVICE_COUNT], [service.name for service in SYSTEM.services])
 CONSOLE_NAME = constant(Array[u64, 3], list(name_words("console")))
 
@@ -355,6 +358,8 @@ def check_end(message: Ptr[Message]) -> None:
 def report(seed: u64) -> None:
     """What happened, on the console that is this program's own again."""
     for i in range(SERVICE_COUNT):
+        if init.wanted >> u64(i) & 1 == 0:
+            continue
         console.put("  ")
         console.put(NAMES[i])
         console.put(" killed ")
@@ -410,7 +415,7 @@ def run(elf_machine: u16) -> None:
     for i in range(WATCHED):
         before[i] = figure(i)
     while bounded(all_kills() < most and complaint[0] == 0, 1 << 40):
-        try_kill(usize(all_kills()) // IN_A_ROW % SERVICE_COUNT, ptr(message))
+        try_kill(KILLED[usize(all_kills()) // IN_A_ROW % len(_KILLED)], ptr(message))
     serve_for(SETTLE, ptr(message))
     check_end(ptr(message))
     for i in range(SERVICE_COUNT):

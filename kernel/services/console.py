@@ -10,7 +10,15 @@ from kernel.abi import NEVER_TIMES_OUT, Error
 from kernel.lang import *
 from kernel.services.description import MAX_SERVICES, SYSTEM
 from kernel.services.names import Name, name_words
-from kernel.services.protocol import INPUT_BIT, READ_BYTES, SEQUENCE_SHIFT, UNKNOWN, WRITE_BYTES, ConsoleCall
+from kernel.services.protocol import (
+    INPUT_BIT,
+    READ_BYTES,
+    SEQUENCE_SHIFT,
+    THREAD_SHIFT,
+    UNKNOWN,
+    WRITE_BYTES,
+    ConsoleCall,
+)
 from kernel.user import calls, service, uart
 from kernel.user.message import Message
 from kernel.user.uart import FIFO_BYTES
@@ -25,6 +33,7 @@ ARRIVED = SYSTEM.handle("console", "arrived")
 INPUT = SYSTEM.handle("console", "input")
 
 RING = 1024
+THREAD_MASK = (1 << THREAD_SHIFT) - 1
 COUNT_MASK = (1 << SEQUENCE_SHIFT) - 1
 PATIENCE = 64  # looks before the next are made after a pause
 PAUSE = 500  # ticks: half the time of a byte at 115,200 baud
@@ -174,6 +183,6 @@ def watch() -> Never:
 @fn
 def main(argument: u64) -> u64:
     """Both threads start here."""
-    if argument == 1:
+    if argument & THREAD_MASK == 1:
         watch()
     run()

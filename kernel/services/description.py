@@ -4,7 +4,7 @@ Nothing runs that is not here, and nothing holds a capability that is not in a `
 as constant tables; `report` prints who will hold what, which is what `caps` shows when the system has started.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -72,6 +72,9 @@ class Service:
     level          within the interactive class, 0..31
     threads        1 or 2: the second one starts with argument 1
     registers      the grant that it gives S-ATLAS when it registers, for its clients
+    finds          services that S-ATLAS lets it find
+    program        the program's name in the image; None: the service's
+    at_boot        whether it is started with the system; else somebody does: `svc start`
     """
 
     name: str
@@ -81,6 +84,9 @@ class Service:
     level: int = 8
     threads: int = 1
     registers: str | None = None
+    finds: Sequence[str] = ()
+    program: str | None = None
+    at_boot: bool = True
 
 
 KINDS = {
@@ -137,6 +143,9 @@ class System:
                 known = {GrantKind.CLIENT: names, GrantKind.NOTIFY: notifications, GrantKind.WAIT: notifications}
                 if grant.kind in known and grant.of not in known[grant.kind]:
                     raise ValueError(f"{service.name}: grant {grant.name!r} is of {grant.of!r}, which is not there")
+            for name in service.finds:
+                if name not in names:
+                    raise ValueError(f"{service.name}: finds {name!r}, which is not there")
         self.notifications = tuple(notifications)
         self.services = tuple(self._ordered(list(services)))
 
@@ -156,6 +165,10 @@ class System:
     def index(self, name: str) -> int:
         """The number of a service."""
         return [service.name for service in self.services].index(name)
+
+    def bits(self, names: Iterable[str]) -> int:
+        """A bit for each of these services, by its number."""
+        return sum(1 << self.index(name) for name in names)
 
     def slot(self, service: str, grant: str) -> int:
         """The slot in which a service finds a grant."""
@@ -184,13 +197,17 @@ class System:
         return found
 
     def rows(self) -> list[Row]:
-        """Every capability that services hold when all of them have started, by service and slot.
+        """Every capability that services hold when those of the boot have started, by service and slot.
 
         Those of the description; those that S-ATLAS was given by who registered; and what the one who asks looks at
         itself with.
         """
+        return self._rows([service for service in self.services if service.at_boot])
+
+    def _rows(self, services: Sequence[Service]) -> list[Row]:
         rows = []
-        for index, service in enumerate(self.services):
+        for service in services:
+            index = self.index(service.name)
             if service.name != "atlas":
                 badge = self.atlas_badge(index)
                 rows.append(Row(service.name, ATLAS_SLOT, Kind.ENDPOINT, Rights.WRITE, badge, MADE_DEPTH))
@@ -213,14 +230,29 @@ class System:
         return index + 1
 
     def report(self) -> str:
-        """Who holds what, a line a capability, as `caps` prints it."""
-        lines = ["service      slot kind         rights        badge depth"]
-        for row in self.rows():
+        """Who holds what, a line a capability, as `caps` prints it when the system has started."""
+        down = [f"{service.name:<13}is not running" for service in self.services if not service.at_boot]
+        return "\n".join(
+            ["service      slot kind         rights        badge depth", *self._lines(self.rows()), *down, ""]
+        )
+
+    def later(self) -> str:
+        """The same lines for the services that are not started with the system, once they are: what they add."""
+        rows = self._rows([service for service in self.services if not service.at_boot])
+        return "".join(f"{line}\n" for line in self._lines(rows))
+
+    @staticmethod
+    def _lines(rows: Sequence[Row]) -> list[str]:
+        lines = []
+        for row in rows:
             rights = "".join(c if row.rights & bit else "-" for c, bit in zip("rwxgv", (1, 2, 4, 8, 16), strict=True))
             kind = row.kind.name.lower()
             lines.append(f"{row.service:<13}{row.slot:4} {kind:<13}{rights}  {row.badge:#12x}{row.depth:6}")
-        return "\n".join(lines) + "\n"
+        return lines
 
+
+TRIALS = {"trial-never": Policy.NEVER, "trial-fail": Policy.ON_FAILURE, "trial-always": Policy.ALWAYS}
+"""Services to try S-ATLAS with: kernel/examples/trial.py, one of each policy."""
 
 SYSTEM = System(
     [
@@ -261,6 +293,20 @@ SYSTEM = System(
                 Grant("atlas", GrantKind.CLIENT, "atlas", badge=OPERATOR_BADGE | 3),
             ],
         ),
+        *(
+            Service(
+                name,
+                policy,
+                [
+                    Grant("self", GrantKind.SERVE, rights=Rights.READ),
+                    Grant("clients", GrantKind.OWN_CLIENT, rights=Rights.WRITE | Rights.GRANT, badge=SESSION_BADGE),
+                ],
+                registers="clients",
+                program="trial",
+                at_boot=False,
+            )
+            for name, policy in TRIALS.items()
+        ),
     ],
     notifications=["console-interrupt", "shell-input"],
 )
@@ -281,9 +327,11 @@ class ServiceRow:
     """A service, for S-INIT and S-ATLAS."""
 
     name: Name
+    program: Name
     grants: Array[GrantRow, MAX_GRANTS]
     grant_count: u32
     stands_on: u32  # services that it needs, a bit each
+    finds: u32  # services that it may find, a bit each
     policy: Policy
     memory_bits: u8
     level: u8
@@ -304,9 +352,11 @@ def _row(service: Service) -> dict[str, object]:
     nothing = {"kind": GrantKind.CLIENT, "rights": 0, "of": 0, "badge": 0}
     return {
         "name": {"words": list(name_words(service.name))},
+        "program": {"words": list(name_words(service.program or service.name))},
         "grants": grants + [nothing] * (MAX_GRANTS - len(grants)),
         "grant_count": len(grants),
         "stands_on": SYSTEM.stands_on(service),
+        "finds": SYSTEM.bits(service.finds),
         "policy": service.policy,
         "memory_bits": service.memory_bits,
         "level": service.level,
@@ -316,7 +366,8 @@ def _row(service: Service) -> dict[str, object]:
 
 SERVICE_COUNT = len(SYSTEM.services)
 SERVICES = constant(Array[ServiceRow, SERVICE_COUNT], [_row(service) for service in SYSTEM.services])
+AT_BOOT = SYSTEM.bits(service.name for service in SYSTEM.services if service.at_boot)
 NOTIFICATION_COUNT = len(SYSTEM.notifications)
 
 if __name__ == "__main__":
-    print(SYSTEM.report(), end="")
+    print(f"{SYSTEM.report()}\nfrom `svc start` on:\n{SYSTEM.later()}", end="")

@@ -10,11 +10,17 @@
 | | LIST | row 1 | AtlasError, name 1..3, state/status/policy 4, id 5, restarts 6, since 7 |
 | | EVENTS | number 1 | AtlasError, name 1..3, type 4, id 5, time 6, events so far 7 |
 | | START, STOP, KILL, RESTART | name 1..3 (operator only) | AtlasError |
-| S-INIT | START, STOP | service 1 (S-ATLAS only) | Error |
+| S-INIT | START | service 1 (S-ATLAS only) | Error |
+| | STOP | service 1, 1: it stays down 2 (S-ATLAS only) | Error |
 | | INSPECT | service 1, what 2: INSPECT_TABLE, ... (operator only) | Error, with a capability to look at it |
 | | RUN | name 1..3, argument 4 (operator only) | Error |
 | | KILL_PROGRAM | (operator only) | Error |
 | | OUTCOME | (operator only) | Error, Outcome 1, status or cause 2, address 3, place 4, name 5..7 |
+| trial | COUNT | | 0, calls so far 1 |
+| | EXIT | status 1 | 0, then it ends |
+| | FAULT, PANIC | | 0, then it dies |
+| | PAUSE | seconds 1 | 0, then it is deaf and silent so long |
+| | DRAIN, UNREGISTER | | what S-ATLAS said |
 | console | WRITE | count and sequence number 1, bytes 2..7 | bytes taken |
 | | READ | | count, bytes 1..7 |
 | | INPUT | (its own interrupt thread) | |
@@ -41,7 +47,12 @@ FAULT_BADGE = 1 << 32
 """In the badge of a service's fault capability: what comes by it is from the kernel."""
 OPERATOR_BADGE = 1 << 33
 """In the badge of who may start and stop services."""
+GUEST_BADGE = 1 << 34
+"""In the badge of a program that `run` started, with its number + 1: it finds services, and is none."""
 INDEX_MASK = 0xFFFF_FFFF
+THREAD_SHIFT, WANTED_SHIFT = 8, 32
+"""A service's threads start with: the thread's number; above THREAD_SHIFT, 24 bits, the service's number; above
+WANTED_SHIFT which services are not to stay down, a bit each."""
 
 
 @enum(8)
@@ -61,6 +72,19 @@ class AtlasCall(IntEnum):
     STOP = 11
     KILL = 12
     RESTART = 13
+
+
+@enum(8)
+class TrialCall(IntEnum):
+    """Operations of the trial services: kernel/examples/trial.py."""
+
+    COUNT = 1
+    EXIT = 2
+    FAULT = 3
+    PANIC = 4
+    PAUSE = 5
+    DRAIN = 6
+    UNREGISTER = 7
 
 
 @enum(8)

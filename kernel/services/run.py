@@ -3,7 +3,7 @@
 Every program finds in its table one capability and no other: SESSION, to write on the console. It lives in memory that
 S-INIT has set aside for it, and nothing that it could do makes that more. A program of which `kit_bits` is not 0 has,
 besides, what making other programs takes: its own table and space, a time slice as authority, the archive, and
-2**kit_bits bytes of its own memory.
+2**kit_bits bytes of its own memory. One with `finds` has FINDER, by which S-ATLAS lets it find those services.
 
 While it runs, what is typed waits for the shell; ^C ends it. With `&` behind it, the shell goes on; `kill` ends it.
 Whatever ended it, all of its memory is taken back.
@@ -23,6 +23,8 @@ SESSION_SLOT = 1
 SESSION = FIRST_LIFE | SESSION_SLOT
 SESSION_BADGE = 0x8000
 """By which the console knows a program, and who has found it by S-ATLAS: they may write, not read."""
+FINDER_SLOT = 7
+FINDER = FIRST_LIFE | FINDER_SLOT
 KIT_TABLE, KIT_SPACE, KIT_SLICE, KIT_ARCHIVE, KIT_MEMORY = 2, 3, 4, 5, 6
 FIRST_FREE_SLOT = 8
 LEVEL = 4
@@ -46,9 +48,11 @@ class Program:
     name: str
     source: str
     kit_bits: int = 0
+    finds: Sequence[str] = ()
 
 
 PROGRAMS: Sequence[Program] = (
+    Program("ask", "kernel.examples.ask", finds=("console", "trial-never", "trial-fail", "trial-always")),
     Program("hello", "kernel.examples.hello"),
     Program("hello-c", "kernel/examples/hello.c"),
     Program("ipcbench", "kernel.ipcbench.program", kit_bits=18),
@@ -64,10 +68,11 @@ class ProgramRow:
 
     name: Name
     kit_bits: u8
+    finds: bool
 
 
 PROGRAM_COUNT = len(PROGRAMS)
 ROWS = constant(
     Array[ProgramRow, PROGRAM_COUNT],
-    [{"name": {"words": list(name_words(p.name))}, "kit_bits": p.kit_bits} for p in PROGRAMS],
+    [{"name": {"words": list(name_words(p.name))}, "kit_bits": p.kit_bits, "finds": bool(p.finds)} for p in PROGRAMS],
 )

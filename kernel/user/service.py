@@ -40,15 +40,21 @@ def register(name: Ptr[Name], capability: u64) -> AtlasError:
 
 
 @fn
-def beat(name: Ptr[Name], capability: u64) -> None:
-    """A heartbeat, when it is time for one."""
+def is_forgotten(name: Ptr[Name]) -> bool:
+    """A heartbeat, when it is time for one; whether S-ATLAS does not know this service (any more)."""
     global last_beat
     now = calls.clock()
     if now - last_beat < HEARTBEAT // 2:
-        return
-    if ask(AtlasCall.HEARTBEAT, name, 0) == AtlasError.SERVICE_NOT_FOUND:
-        _ = register(name, capability)
+        return False
     last_beat = now
+    return ask(AtlasCall.HEARTBEAT, name, 0) == AtlasError.SERVICE_NOT_FOUND
+
+
+@fn
+def beat(name: Ptr[Name], capability: u64) -> None:
+    """A heartbeat, when it is time for one; registers again where S-ATLAS has forgotten."""
+    if is_forgotten(name):
+        _ = register(name, capability)
 
 
 BEAT_WAIT = HEARTBEAT // 2

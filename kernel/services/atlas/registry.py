@@ -113,6 +113,7 @@ class Service:
     status: Status
     policy: Policy
     declared: bool
+    program: bool  # it was started and nobody has said that it ended
 
 
 @struct
@@ -181,6 +182,7 @@ def take_row(atlas: Ptr[Atlas], name: Ptr[Name], badge: u64, now: u64) -> Ptr[Se
             service.status = Status.HEALTHY
             service.policy = Policy.NEVER
             service.declared = False
+            service.program = False
             return service
     return None
 
@@ -285,10 +287,11 @@ def leave(atlas: Ptr[Atlas], service: Ptr[Service], now: u64) -> None:
 
 @fn
 def unregister(atlas: Ptr[Atlas], badge: u64, now: u64) -> AtlasError:
-    """A service says that it serves no more. It is not restarted: it asked."""
+    """A service says that it serves no more. It is not restarted: it asked. What else it does is its own affair."""
     row = find_badge(atlas, badge)
     if row is None or some(row).state != State.RUNNING:
         return AtlasError.SERVICE_NOT_FOUND
+    some(row).program = False
     leave(atlas, some(row), now)
     return AtlasError.NONE
 
@@ -329,6 +332,7 @@ def ended(atlas: Ptr[Atlas], badge: u64, clean: bool, now: u64) -> AtlasError:
     if some(row).state != State.RUNNING and some(row).state != State.STARTING:
         return AtlasError.NOT_RUNNING
     service = some(row)
+    service.program = False
     if service.policy == Policy.NEVER or (clean and service.policy == Policy.ON_FAILURE):
         leave(atlas, service, now)
     else:
@@ -344,6 +348,7 @@ def stop(atlas: Ptr[Atlas], name: Ptr[Name], now: u64) -> AtlasError:
         return AtlasError.SERVICE_NOT_FOUND
     if some(row).state == State.STOPPED:
         return AtlasError.NOT_RUNNING
+    some(row).program = False
     leave(atlas, some(row), now)
     return AtlasError.NONE
 
@@ -358,6 +363,7 @@ def start(atlas: Ptr[Atlas], name: Ptr[Name], now: u64) -> AtlasError:
     if service.state == State.RUNNING or service.state == State.STARTING:
         return AtlasError.SERVICE_EXISTS
     service.state = State.STARTING
+    service.program = True
     service.since = now
     return AtlasError.NONE
 
@@ -424,8 +430,22 @@ def check(atlas: Ptr[Atlas], now: u64) -> Ptr[Service] | None:
             service.restart_times[service.restarts % MAX_RESTARTS] = now
             service.restarts += 1
             service.state = State.STARTING
+            service.program = True
             service.since = now
             record(atlas, service, EventType.RESTARTING, now)
+            return service
+    return None
+
+
+@fn
+def hung(atlas: Ptr[Atlas]) -> Ptr[Service] | None:
+    """A service that `check` gave up and whose program still lives, each once; None when there is no more.
+
+    The caller ends the program, or it could wake up and register, while it waits to be restarted.
+    """
+    for service in atlas.services:
+        if service.program and (service.state == State.DOWN or service.state == State.STOPPED):
+            service.program = False
             return service
     return None
 

@@ -1,8 +1,8 @@
 """S-ATLAS as a program: answers requests, hears from the kernel when a service ends, asks S-INIT to start services.
 
 It knows services by badges: number + 1 of a service, with FAULT_BADGE when the kernel speaks in its name, with
-OPERATOR_BADGE for who may start and stop. Capabilities that services register with are kept, and handed to who
-discovers them, without the right to hand them on.
+OPERATOR_BADGE for who may start and stop, with GUEST_BADGE for a program that `run` started. Capabilities that
+services register with are kept, and handed to who discovers them and may, without the right to hand them on.
 """
 
 from typing import Never
@@ -13,7 +13,17 @@ from kernel.services.atlas import registry
 from kernel.services.atlas.registry import MAX_EVENTS, MAX_SERVICES, NEVER, Atlas, AtlasError, Service, State
 from kernel.services.description import KEPT_SLOT, SERVICE_COUNT, SERVICES, SYSTEM
 from kernel.services.names import Name
-from kernel.services.protocol import FAULT_BADGE, INDEX_MASK, OPERATOR_BADGE, UNKNOWN, AtlasCall, InitCall
+from kernel.services.protocol import (
+    FAULT_BADGE,
+    GUEST_BADGE,
+    INDEX_MASK,
+    OPERATOR_BADGE,
+    UNKNOWN,
+    WANTED_SHIFT,
+    AtlasCall,
+    InitCall,
+)
+from kernel.services.run import PROGRAM_COUNT, PROGRAMS
 from kernel.user import calls
 from kernel.user.message import Message
 
@@ -22,6 +32,8 @@ INIT = SYSTEM.handle("atlas", "init")
 OWN = SYSTEM.index("atlas")
 SPARE = KEPT_SLOT + MAX_SERVICES
 """Slots from KEPT_SLOT hold what services registered with, by row; SPARE is where the next one arrives."""
+
+PROGRAM_FINDS = constant(Array[u32, PROGRAM_COUNT], [SYSTEM.bits(program.finds) for program in PROGRAMS])
 
 atlas = variable(Atlas)
 kept = variable(Array[u64, MAX_SERVICES])
@@ -78,7 +90,25 @@ def ask_init(operation: InitCall, service: Ptr[Service]) -> bool:
     request = Message()
     request.words[0] = u64(operation)
     request.words[1] = (service.badge & INDEX_MASK) - 1
+    request.words[2] = 1 if service.state == State.STOPPED else 0
     return calls.call(INIT, ptr(request)) == Error.NONE and request.words[0] == u64(Error.NONE)
+
+
+@fn
+def bring_down(service: Ptr[Service]) -> None:
+    """Ends a service's program."""
+    forget(service)
+    _ = ask_init(InitCall.STOP, service)
+
+
+@fn
+def end_hung() -> None:
+    """Ends the programs of services that were given up."""
+    for _ in range(MAX_SERVICES):
+        service = registry.hung(ptr(atlas))
+        if service is None:
+            break
+        bring_down(some(service))
 
 
 @fn
@@ -86,6 +116,7 @@ def bring_up(now: u64) -> None:
     """Health, and whoever is due to be started again."""
     for _ in range(MAX_SERVICES):
         due = registry.check(ptr(atlas), now)
+        end_hung()
         if due is None:
             break
         forget(some(due))
@@ -94,13 +125,57 @@ def bring_up(now: u64) -> None:
 
 
 @fn
-def found(message: Ptr[Message], service: Ptr[Service] | None) -> None:
-    """Answers a discovery."""
-    answer(message, AtlasError.NONE if service is not None else AtlasError.SERVICE_NOT_FOUND)
-    if service is not None:
-        message.words[1] = some(service).id
-        message.capability = kept[row_number(some(service))]
-        message.option = calls.grant_option(Rights.WRITE, False)
+def may_find(finder: u64, service: Ptr[Service]) -> bool:
+    """Whether the description, or the list of programs, says so. Who registered undeclared is for everybody."""
+    if not service.declared:
+        return True
+    number = finder & INDEX_MASK
+    finds: u32 = 0
+    if finder & GUEST_BADGE != 0 and number > 0 and number <= PROGRAM_COUNT:
+        finds = PROGRAM_FINDS[number - 1]
+    elif finder & GUEST_BADGE == 0 and number > 0 and number <= SERVICE_COUNT:
+        finds = SERVICES[number - 1].finds
+    return finds >> trunc(service.badge - 1, u32) & 1 != 0
+
+
+@fn
+def give(message: Ptr[Message], service: Ptr[Service]) -> None:
+    """The answer to who found a service."""
+    answer(message, AtlasError.NONE)
+    message.words[1] = service.id
+    message.capability = kept[row_number(service)]
+    message.option = calls.grant_option(Rights.WRITE, False)
+
+
+@fn
+def discover(message: Ptr[Message], name: Ptr[Name]) -> None:
+    """DISCOVER."""
+    service = registry.find_name(ptr(atlas), name)
+    if service is None:
+        answer(message, AtlasError.SERVICE_NOT_FOUND)
+    elif not may_find(message.number, some(service)):
+        answer(message, AtlasError.PERMISSION_DENIED)
+    elif registry.can_serve(some(service)):
+        give(message, some(service))
+    elif some(service).state == State.RUNNING:
+        answer(message, AtlasError.SERVICE_UNHEALTHY)
+    else:
+        answer(message, AtlasError.NOT_RUNNING)
+
+
+@fn
+def discover_capability(message: Ptr[Message], capability: Ptr[Name]) -> None:
+    """DISCOVER_CAPABILITY: the next service that provides it, of those that the caller may find."""
+    after = message.words[4]
+    for _ in range(MAX_SERVICES):
+        service = registry.discover_capability(ptr(atlas), capability, after)
+        if service is None:
+            break
+        if may_find(message.number, some(service)):
+            give(message, some(service))
+            return
+        after = some(service).id
+    answer(message, AtlasError.SERVICE_NOT_FOUND)
 
 
 @fn
@@ -148,13 +223,6 @@ def stands_on(operator: u64, service: Ptr[Service]) -> bool:
     if caller == 0 or caller > SERVICE_COUNT:
         return False
     return SERVICES[caller - 1].stands_on >> trunc(service.badge - 1, u32) & 1 != 0
-
-
-@fn
-def bring_down(service: Ptr[Service]) -> None:
-    """Ends a service's program."""
-    forget(service)
-    _ = ask_init(InitCall.STOP, service)
 
 
 @fn
@@ -225,9 +293,9 @@ def serve(message: Ptr[Message], operation: AtlasCall, now: u64) -> None:
         case AtlasCall.DRAIN:
             answer(message, registry.drain(ptr(atlas), badge, now))
         case AtlasCall.DISCOVER:
-            found(message, registry.discover(ptr(atlas), ptr(name)))
+            discover(message, ptr(name))
         case AtlasCall.DISCOVER_CAPABILITY:
-            found(message, registry.discover_capability(ptr(atlas), ptr(name), message.words[4]))
+            discover_capability(message, ptr(name))
         case AtlasCall.LIST:
             list_row(message)
         case AtlasCall.EVENTS:
@@ -245,6 +313,16 @@ def end_rest(badge: u64) -> None:
 
 
 @fn
+def is_for_guests(operation: u64) -> bool:
+    """Whether who is no service may ask for it."""
+    return (
+        operation == u64(AtlasCall.DISCOVER)
+        or operation == u64(AtlasCall.DISCOVER_CAPABILITY)
+        or operation == u64(AtlasCall.LIST)
+    )
+
+
+@fn
 def received(message: Ptr[Message], now: u64) -> None:
     """A message, from a client or from the kernel."""
     if message.number & FAULT_BADGE != 0:
@@ -258,18 +336,24 @@ def received(message: Ptr[Message], now: u64) -> None:
             _ = calls.delete(message.capability)
         answer(message, AtlasError.NONE)
         message.words[0] = UNKNOWN
+    elif message.number & GUEST_BADGE != 0 and not is_for_guests(message.words[0]):
+        if message.capability != 0:
+            _ = calls.delete(message.capability)
+        answer(message, AtlasError.PERMISSION_DENIED)
     else:
         serve(message, AtlasCall(trunc(message.words[0], u8)), now)
 
 
 @fn
-def begin(now: u64) -> None:
-    """All services of the description are declared, and on their way: S-INIT starts them in order."""
+def begin(now: u64, wanted: u64) -> None:
+    """All services of the description are declared; those that are not to stay down are there or on their way, since
+    S-INIT starts them in order."""
     for i in range(SERVICE_COUNT):
         name = Name()
         copy(name, SERVICES[i].name)
         _ = registry.declare(ptr(atlas), ptr(name), u64(i) + 1, SERVICES[i].policy, now)
-        _ = registry.start(ptr(atlas), ptr(name), now)
+        if wanted >> u64(i) & 1 != 0:
+            _ = registry.start(ptr(atlas), ptr(name), now)
         if i == OWN:
             _ = registry.register(ptr(atlas), u64(i) + 1, ptr(name), now)
 
@@ -277,16 +361,15 @@ def begin(now: u64) -> None:
 @fn
 def main(argument: u64) -> u64:
     """The service."""
-    _ = argument
-    run()
+    run(argument >> WANTED_SHIFT)
 
 
 @fn
-def run() -> Never:
+def run(wanted: u64) -> Never:
     """Serves."""
     message = Message()
     now = calls.clock()
-    begin(now)
+    begin(now, wanted)
     while True:
         _ = registry.heartbeat(ptr(atlas), OWN + 1, now)
         bring_up(now)

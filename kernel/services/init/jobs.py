@@ -7,8 +7,9 @@ from kernel.lang import *
 from kernel.services.init import loader
 from kernel.services.init.loader import Builder, Child
 from kernel.services.names import Name, same_name
-from kernel.services.protocol import FAULT_BADGE
+from kernel.services.protocol import FAULT_BADGE, GUEST_BADGE
 from kernel.services.run import (
+    FINDER_SLOT,
     KIT_ARCHIVE,
     KIT_MEMORY,
     KIT_SLICE,
@@ -36,6 +37,7 @@ class Job:
 
     memory: u64  # its untyped
     session: u64  # what its console session is derived from
+    atlas: u64  # what it finds services by is derived from
     told: u64  # S-INIT's endpoint: who hears of its end
     scratch: u64  # a slot for what is on its way
     first_slot: u64  # for its objects
@@ -132,6 +134,8 @@ def start(job: Ptr[Job], name: Ptr[Name], argument: u64, machine: u16) -> Error:
     error = loader.load(ptr(builder), file, machine, 1, child)
     if error == Error.NONE:
         error = derive(job.session, child, SESSION_SLOT, Rights.WRITE, SESSION_BADGE)
+    if error == Error.NONE and ROWS[number].finds:
+        error = derive(job.atlas, child, FINDER_SLOT, Rights.WRITE, GUEST_BADGE | (number + 1))
     bits = u64(ROWS[number].kit_bits)
     if error == Error.NONE and bits != 0:
         error = give_kit(ptr(builder), child, bits)

@@ -14,6 +14,7 @@ from kernel.abi import NEVER_TIMES_OUT, Error, Kind, Rights, SliceClass
 from kernel.arch.objects import bytes_of
 from kernel.lang import *
 from kernel.services.description import (
+    AT_BOOT,
     ATLAS_SLOT,
     FIRST_SLOT,
     MAX_GRANTS,
@@ -38,7 +39,9 @@ from kernel.services.protocol import (
     INSPECT_TABLE,
     INSPECT_THREAD,
     OPERATOR_BADGE,
+    THREAD_SHIFT,
     UNKNOWN,
+    WANTED_SHIFT,
     InitCall,
 )
 from kernel.services.run import PROGRAM_BITS, Outcome
@@ -82,6 +85,7 @@ running = variable(Array[Running, SERVICE_COUNT])
 notifications = variable(Array[u64, NOTIFICATION_COUNT])
 own_endpoint = variable(u64, 0)
 free_memory = variable(u64, 0)
+wanted = variable(u64, AT_BOOT)  # services that are not to stay down, a bit each: S-ATLAS forgets when it dies
 job = variable(Job)
 machine = variable(u16, 0)
 
@@ -165,7 +169,8 @@ def set_going(index: usize, child: Ptr[Child]) -> Error:
             error = calls.thread_configure(child.threads[i], child.table, child.space, fault, child.slice)
         if error == Error.NONE:
             stack: u64 = STACK_TOP if i == 0 else SECOND_STACK_TOP
-            error = calls.thread_start(child.threads[i], child.entry, stack, u64(i))
+            argument = u64(i) | u64(index) << THREAD_SHIFT | wanted << WANTED_SHIFT
+            error = calls.thread_start(child.threads[i], child.entry, stack, argument)
     if fault != 0:
         _ = calls.delete(fault)
     return error
@@ -196,7 +201,7 @@ def start(index: usize) -> Error:
     entry = zero(archive.Entry)
     archived = view(bytes_of(ARCHIVE_AT, archive.MOST_BYTES))
     name = Name()
-    copy(name, SERVICES[index].name)
+    copy(name, SERVICES[index].program)
     if error != Error.NONE or not archive.find(archived, ptr(name), ptr(entry)):
         return Error.OUT_OF_RANGE
     file = archived[usize(entry.offset) : usize(entry.offset + entry.bytes)]
@@ -228,11 +233,13 @@ def inspect_service(message: Ptr[Message]) -> Error:
         return inspect_memory(free_memory, message)
     child = ptr(job.child)
     if message.words[1] != INSPECT_PROGRAM:
-        if message.words[1] >= SERVICE_COUNT or not running[usize(message.words[1])].up:
+        if message.words[1] >= SERVICE_COUNT:
             return Error.OUT_OF_RANGE
         service = ptr(running[usize(message.words[1])])
         if message.words[2] == INSPECT_MEMORY:
             return inspect_memory(service.memory, message)
+        if not service.up:
+            return Error.OUT_OF_RANGE
         child = ptr(service.child)
     elif job.outcome != Outcome.RUNNING:
         return Error.OUT_OF_RANGE
@@ -276,6 +283,7 @@ def serve_operator(message: Ptr[Message], operation: u64) -> Error:
 @fn
 def serve(message: Ptr[Message]) -> None:
     """A request; the message becomes the answer."""
+    global wanted
     operation = message.words[0]
     message.capability = 0
     message.option = 0
@@ -296,7 +304,13 @@ def serve(message: Ptr[Message]) -> None:
         return
     elif message.number == ATLAS_BADGE and message.words[1] < SERVICE_COUNT and message.words[1] != ATLAS:
         index = usize(message.words[1])
-        error = start(index) if operation == u64(InitCall.START) else stop(index)
+        if operation == u64(InitCall.START):
+            wanted |= u64(1) << index
+            error = start(index)
+        else:
+            if message.words[2] != 0:
+                wanted &= ~(u64(1) << index)
+            error = stop(index)
     message.words[0] = u64(error)
 
 
@@ -332,6 +346,7 @@ def set_up() -> None:
     must(loader.map_window(ptr(builder)))
     must(calls.retype(untyped, 0, JOB_MEMORY, Kind.UNTYPED, PROGRAM_BITS, ptr(job.memory)))
     job.session = running[CONSOLE_SERVICE].endpoint
+    job.atlas = running[ATLAS].endpoint
     job.told = own_endpoint
     job.scratch = SCRATCH
     job.first_slot = FIRST_JOB_SLOT
@@ -346,7 +361,8 @@ def begin(elf_machine: u16) -> None:
     machine = elf_machine
     set_up()
     for i in range(SERVICE_COUNT):
-        _ = start(i)
+        if wanted >> u64(i) & 1 != 0:
+            _ = start(i)
 
 
 @fn

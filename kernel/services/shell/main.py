@@ -5,6 +5,7 @@ from typing import Never
 from kernel.abi import Error
 from kernel.lang import *
 from kernel.services import line_editor
+from kernel.services.atlas.errors import put_atlas_error
 from kernel.services.atlas.registry import AtlasError
 from kernel.services.description import SYSTEM
 from kernel.services.line_editor import OUT_BYTES, Line, LineEditor, Result
@@ -40,23 +41,6 @@ uptime                       time since the start
 reboot                       starts the machine again
 shutdown                     powers it off
 """
-
-ATLAS_ERRORS = constant(
-    Array[Str, len(AtlasError)],
-    [
-        "done",
-        "it runs already",
-        "there is no such service",
-        "the registry is full",
-        "the capability is not valid",
-        "that is not permitted",
-        "the service is not healthy",
-        "it was restarted too often",
-        "that is not a name",
-        "it does not run",
-        "nobody could start it again: the shell stands on it; `svc restart` does both",
-    ],
-)
 
 editor = variable(LineEditor)
 own_name = variable(Name)
@@ -107,8 +91,7 @@ def svc(line: Ptr[Line], words: Ptr[Words]) -> None:
     else:
         put("usage: svc start|stop|restart|kill NAME\n")
         return
-    put(ATLAS_ERRORS[usize(u8(error))])
-    put("\n")
+    put_atlas_error(error)
 
 
 @fn

@@ -39,6 +39,14 @@ def shell():
         yield m
 
 
+AT_BOOT = [service.name for service in SYSTEM.services if service.at_boot]
+
+
+def all_are_well(services: str) -> bool:
+    """Whether every service of the boot runs, by what `services` printed."""
+    return all(rows(services)[name][:2] == ["running", "healthy"] for name in AT_BOOT)
+
+
 def rows(text: str) -> dict[str, list[str]]:
     return {line.split()[0]: line.split()[1:] for line in text.splitlines()[1:] if line.strip()}
 
@@ -55,7 +63,8 @@ def test_threads_and_memory_are_live(shell):
     memory = rows(ask(shell, "mem"))
     for service in SYSTEM.services:
         size, used = map(int, memory[service.name])
-        assert size == 1 << service.memory_bits and 0 < used <= size
+        assert size == 1 << service.memory_bits and used <= size and (used > 0) == service.at_boot
+        assert service.at_boot or threads[service.name] == ["is", "not", "running"]
 
 
 def test_a_stopped_service_is_down_until_it_is_started(shell):
@@ -93,7 +102,7 @@ def test_whoever_is_restarted_goes_on_with_a_new_life_even_the_shell_and_s_atlas
         assert ask(shell, command) == "done"
         assert rows(ask(shell, "ps"))["atlas"][0] != thread
         deadline = time.monotonic() + 20
-        while any(row[:2] != ["running", "healthy"] for row in rows(ask(shell, "services")).values()):
+        while not all_are_well(ask(shell, "services")):
             assert time.monotonic() < deadline
     assert ask(shell, "caps") + "\n" == image.build("riscv64").holders
 
@@ -107,7 +116,7 @@ def test_dmesg_tells_what_the_kernel_said_and_what_s_atlas_recorded_in_the_order
     kernel = [text for _, by, text in log if by == "kernel"]
     assert kernel[: len(banner.splitlines())] == [line.strip() for line in banner.splitlines()]
     assert re.fullmatch(f"thread \\d+ died: {re.escape(dead)}", kernel[-1])
-    assert [text for _, by, text in log if by == "atlas"][:3] == [f"{s.name} registered" for s in SYSTEM.services]
+    assert [text for _, by, text in log if by == "atlas"][:3] == [f"{name} registered" for name in AT_BOOT]
 
 
 def test_a_killed_service_gives_all_its_memory_back(shell):
@@ -190,7 +199,7 @@ def test_channels_shows_both_ends_and_what_went_through_while_a_program_runs_bes
     assert "sleeping" in states, states
     assert ask(shell, "run hello") == "a program runs already: `kill` ends it"
     assert ask(shell, "kill") == "" and ask(shell, "kill") == "no program runs"
-    ask(shell, "ipcbench &")
+    ask(shell, "ipcbench 2000 &")
     shell.expect("across address spaces")
     ends = {line.split()[4] for line in ask(shell, "channels").splitlines()[1:]}
     assert ends == {"both", "receive"}, "the benchmark made it, its peer reads"
@@ -229,7 +238,7 @@ def test_restarts_back_off_and_are_at_most_five_a_minute_and_nobody_falls_with_w
         for _ in range(7):
             m.send("svc kill console\r")
             m.expect(PROMPT, 60)
-        services = rows(ask(m, "services"))
+        services = ask(m, "services")
         log = ask(m, "dmesg")
     times = [float(t) for t in re.findall(r"([\d.]+)  atlas   console restarting", log)]
     assert len(times) == 7
@@ -237,8 +246,8 @@ def test_restarts_back_off_and_are_at_most_five_a_minute_and_nobody_falls_with_w
         assert times[n + 1] - times[n] >= 2 ** (n + 1), times
     assert all(b - a >= 60 for a, b in zip(times, times[5:], strict=False)), times
     assert log.count("console restart-failed") == 2, "the sixth and the seventh had to wait for the minute"
-    assert services["console"][4] == "7" and services["shell"][4] == "0"
-    assert all(row[:2] == ["running", "healthy"] for row in services.values())
+    assert rows(services)["console"][4] == "7" and rows(services)["shell"][4] == "0"
+    assert all_are_well(services)
 
 
 def test_a_terminal_that_is_stopped_gets_every_line_once_when_it_goes_on():
@@ -252,8 +261,8 @@ def test_a_terminal_that_is_stopped_gets_every_line_once_when_it_goes_on():
         for _ in range(5):
             m.expect("caps\n", 5)
             assert m.expect(PROMPT) == image.build("riscv64").holders + "splax> "
-        services = rows(ask(m, "services"))
-        assert all(row[:2] == ["running", "healthy"] and row[4] == "0" for row in services.values())
+        services = ask(m, "services")
+        assert all_are_well(services) and all(row[4] == "0" for row in rows(services).values())
 
 
 def test_shutdown_ends_the_machine_with_status_0_and_reboot_starts_it_again():

@@ -68,6 +68,24 @@ def test_a_service_is_degraded_then_unhealthy_after_three_missed_heartbeats():
     assert r.discover(atlas, name("console")).status == Status.HEALTHY
 
 
+def test_a_program_that_hangs_is_to_be_ended_once_it_is_given_up_and_one_that_left_is_not():
+    atlas = running()
+    assert r.check(atlas, 3 * SECOND) is None and r.hung(atlas) is None
+    assert r.check(atlas, 3 * SECOND + 1) is None and text(r.hung(atlas).name) == "console" and r.hung(atlas) is None
+    assert r.check(atlas, 4 * SECOND + 1) is not None and r.hung(atlas) is None, "its next life"
+    for leaves in (False, True):
+        atlas = running(Policy.NEVER)
+        if leaves:
+            assert r.unregister(atlas, 10, 1) == E.NONE
+        else:
+            assert r.ended(atlas, 10, False, 1) == E.NONE
+        assert r.check(atlas, 9 * SECOND) is None and r.hung(atlas) is None
+    atlas = r.Atlas()
+    assert r.declare(atlas, name("console"), 10, Policy.NEVER, 0) == E.NONE
+    assert r.start(atlas, name("console"), 0) == E.NONE
+    assert r.check(atlas, 6 * SECOND) is None and r.hung(atlas) is not None, "it never registered"
+
+
 def test_restarts_back_off_and_are_at_most_five_in_any_minute():
     atlas = running()
     now, starts = 0, []
