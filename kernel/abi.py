@@ -228,6 +228,10 @@ class Facts(IntEnum):
     INVARIANTS = 8
 
 
+WALK, DEEP_WALK, QUICK_WALK = 0, 1, 2
+"""How INVARIANTS looks."""
+
+
 @enum(8)
 class Invariant(IntEnum):
     """What must hold of the kernel's state between any two traps; kernel/core/invariants.py looks."""

@@ -4,7 +4,7 @@ Texts come in pieces of 56 bytes, in words 1 to 7; word 0 is how long the whole 
 """
 
 from kernel import log
-from kernel.abi import Error, Facts, Kind
+from kernel.abi import QUICK_WALK, WALK, Error, Facts, Kind
 from kernel.boot_info import TEXT_BYTES, BootInfo, Text
 from kernel.core import clock, invariants, lookup, machine
 from kernel.core.objects import Thread
@@ -104,10 +104,13 @@ def give_log(thread: Ptr[Thread]) -> Error:
 
 @fn
 def give_invariants(thread: Ptr[Thread]) -> Error:
-    """word1: 1 for a deep walk. word0: the first invariant that does not hold, word1: where, word2: slots in the tree,
-    word3: objects, word4: threads in queues, word5: waits with a time limit."""
+    """word1: WALK, DEEP_WALK or QUICK_WALK. word0: the first invariant that does not hold, word1: where, word2: slots
+    in the tree, word3: objects, word4: threads in queues, word5: waits with a time limit."""
     words = ptr(thread.frame.words)
-    words[0] = u64(invariants.check(words[1] != 0))
+    if words[1] == QUICK_WALK:
+        words[0] = u64(invariants.check_quickly())
+    else:
+        words[0] = u64(invariants.check(words[1] != WALK))
     words[1] = u64(invariants.walk.where)
     words[2] = invariants.walk.slots
     words[3] = invariants.walk.objects

@@ -10,7 +10,7 @@ the end the memory and the slots of each service, and of S-INIT, must be what th
 customer must be served without an error. Then everything is taken back and the run ends, with status 0 if all was so.
 """
 
-from kernel.abi import TICKS_PER_SECOND, Error, Facts, Kind, Rights, SliceClass
+from kernel.abi import DEEP_WALK, TICKS_PER_SECOND, Error, Facts, Kind, Rights, SliceClass
 from kernel.fuzz import numbers, options
 from kernel.fuzz.roles import STACK
 from kernel.hostile import console
@@ -190,7 +190,7 @@ def look() -> None:
     global walks
     message = Message()
     message.words[0] = u64(Facts.INVARIANTS)
-    message.words[1] = 1
+    message.words[1] = DEEP_WALK
     if calls.machine_inspect(first_life(first_table.MACHINE), ptr(message)) != Error.NONE or message.words[0] != 0:
         complain(1, message.words[0], message.words[1])
     walks += 1

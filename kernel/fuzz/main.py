@@ -1,16 +1,30 @@
 """The first program on the command line `fuzz`: random system calls, and a look at all kernel state after each.
 
-    fuzz seed=N calls=N deep=N trace=N
+    fuzz seed=N calls=N deep=N whole=N pause=N trace=N
 
 An actor is a thread that makes a call and then ends, or stays to make another one. Who waits is left waiting, beside
 the others, until somebody serves it, its time is over, or nobody else is left. After each call the kernel looks for its
-invariants, every `deep`th time with page tables and pairs of objects. A round is ROUND calls: then everything is taken
-back, and memory and slots must be what they were. Calls from number `trace` on are printed. What is wrong ends the run
-with status 1 and the calls that led there; the seed gives the same calls again (and, where time is counted in
-instructions, the same run).
+invariants, every `deep`th time with page tables and pairs of objects. For slow machines: only every `whole`th time also
+in all empty places of tables, and `pause` is how many ticks are given to who sleeps. A round is ROUND calls: then
+everything is taken back, and memory and slots must be what they were. Calls from number `trace` on are printed. What is
+wrong ends the run with status 1 and the calls that led there; the seed gives the same calls again (and, where time is
+counted in instructions, the same run).
 """
 
-from kernel.abi import NEVER_TIMES_OUT, TAG_EXIT, Error, Facts, Invariant, Kind, Rights, SystemCall, ThreadState
+from kernel.abi import (
+    DEEP_WALK,
+    NEVER_TIMES_OUT,
+    QUICK_WALK,
+    TAG_EXIT,
+    WALK,
+    Error,
+    Facts,
+    Invariant,
+    Kind,
+    Rights,
+    SystemCall,
+    ThreadState,
+)
 from kernel.fuzz import generate, numbers, options, roles, world
 from kernel.hostile import console
 from kernel.hostile.attacks import program_entry
@@ -24,7 +38,6 @@ from kernel.user.message import Message
 
 ROUND = 400  # calls
 LOG = 8
-PAUSE = 5000  # ticks
 NONE_BUSY = roles.ACTORS
 BUILDER_SLOTS, BUILDER_LAST = 64, 99
 
@@ -54,6 +67,8 @@ logged = variable(u64, 0)
 first_seed = variable(u64, 1)
 most = variable(u64, 1000)
 deep = variable(u64, 8)
+whole = variable(u64, 1)
+pause = variable(u64, 5000)
 trace = variable(u64, NEVER_TIMES_OUT)
 walks = variable(u64, 0)
 deep_walks = variable(u64, 0)
@@ -112,12 +127,12 @@ def fail(what: Str, value: u64) -> None:
 
 
 @fn
-def look(deeply: bool) -> None:
+def look(how: u64) -> None:
     """Has the kernel look for its invariants."""
     global walks, deep_walks, most_slots, most_waiting
     message = Message()
     message.words[0] = u64(Facts.INVARIANTS)
-    message.words[1] = 1 if deeply else 0
+    message.words[1] = how
     if calls.machine_inspect(first_life(first_table.MACHINE), ptr(message)) != Error.NONE:
         fail("the kernel does not look", message.handle)
     if message.words[0] != 0:
@@ -126,7 +141,7 @@ def look(deeply: bool) -> None:
         console.put("\n")
         fail("the invariant does not hold at", message.words[1])
     walks += 1
-    if deeply:
+    if how == DEEP_WALK:
         deep_walks += 1
     most_slots = max(most_slots, message.words[2])
     most_waiting = max(most_waiting, message.words[5])
@@ -146,7 +161,7 @@ def act(number: u64) -> u64:
         for _ in range(1 << 40):
             if read_volatile(ptr(go[number])):
                 break
-            calls.sleep(PAUSE)
+            calls.sleep(pause)
         write_volatile(ptr(go[number]), False)
     return 0
 
@@ -230,7 +245,7 @@ def wait_for_quiet() -> None:
 def free_one() -> u64:
     """Lets time pass until an actor is free, or ends the wait of one."""
     for _ in range(3):
-        calls.sleep(PAUSE + numbers.below(PAUSE))
+        calls.sleep(pause + numbers.below(pause))
         wait_for_quiet()
         number = free_actor()
         if number != NONE_BUSY:
@@ -251,7 +266,7 @@ def launch(number: u64) -> None:
     if staying[number]:
         go[number] = True
         for _ in range(20):
-            calls.sleep(PAUSE)
+            calls.sleep(pause)
             wait_for_quiet()
             if not read_volatile(ptr(go[number])):
                 return
@@ -297,7 +312,12 @@ def step() -> None:
     if call < len(SystemCall):
         asked[call] += 1
     launch(number)
-    look(index % deep == 0)
+    if index % deep == 0:
+        look(DEEP_WALK)
+    elif index % whole == 0:
+        look(WALK)
+    else:
+        look(QUICK_WALK)
 
 
 # Rounds
@@ -312,7 +332,7 @@ def end_round(slots: u64) -> None:
         go[i] = False
         count(u64(i))
     world.end()
-    look(True)
+    look(DEEP_WALK)
     if used(world.world.round) != 0:
         fail("memory is lost, bytes", used(world.world.round))
     if occupied(0, 1 << first_table.TABLE_BITS) != slots:
@@ -372,13 +392,15 @@ def set_up() -> bool:
 @fn
 def run() -> None:
     """All rounds."""
-    global index, first_seed, most, deep, trace
+    global index, first_seed, most, deep, whole, pause, trace
     if not set_up():
         return
     options.read_line()
     first_seed = options.value_of("seed=", first_seed)
     most = options.value_of("calls=", most)
     deep = max(options.value_of("deep=", deep), 1)
+    whole = max(options.value_of("whole=", whole), 1)
+    pause = max(options.value_of("pause=", pause), 1)
     trace = options.value_of("trace=", trace)
     numbers.seed(first_seed)
     console.put("fuzz: seed ")
@@ -390,7 +412,7 @@ def run() -> None:
         world.begin()
         if world.world.failed != Error.NONE:
             fail("a round does not begin", u64(world.world.failed))
-        look(True)
+        look(DEEP_WALK)
         for _ in range(ROUND):
             if index == most:
                 break

@@ -20,6 +20,8 @@ from .test_services import MACHINES
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 SEEDS = (1, 2)
 SHORT, LONG, ON_THE_RTL = 2_000, 1_000_000, 10_000
+QUICKLY = "deep=64 whole=16 pause=3000"
+"""On the RTL a call and its walk take about 100,000 cycles."""
 MUST_SUCCEED = {
     "call", "reply receive", "send", "receive", "notify", "wait", "derive", "move", "delete", "revoke", "retype",
     "map table", "thread configure", "thread stop", "channel send", "channel receive", "interrupt bind",
@@ -79,7 +81,7 @@ def test_ten_thousand_calls_on_the_hardware():
     from sim.machine import Reason
 
     with Hardware(SocConfig(clock_hz=HARDWARE_HZ)) as machine:
-        append = f"fuzz seed={SEED} calls={ON_THE_RTL} deep=64"
+        append = f"fuzz seed={SEED} calls={ON_THE_RTL} {QUICKLY}"
         machine.load_virt(bios=build_firmware().image, kernel=image.build("riscv64").path, append=append)
         outcome = machine.run()
         text = machine.console.read().decode().replace("\r", "")

@@ -133,5 +133,12 @@ def test_the_checker_names_what_is_broken(world: World, name: str):
     assert Invariant(invariants.check(True)).name == WANTED[name]
 
 
+@pytest.mark.parametrize("name", [n for n, wanted in WANTED.items() if wanted not in ("PLACE", "PAGE", "OVERLAP")])
+def test_a_quick_walk_names_what_is_broken_along_the_tree(world: World, name: str):
+    assert invariants.check_quickly() == Invariant.NONE
+    damage(name)(world)
+    assert Invariant(invariants.check_quickly()).name == WANTED[name]
+
+
 def test_every_invariant_has_something_that_breaks_it():
     assert set(WANTED.values()) | {"NONE"} == {i.name for i in Invariant}
