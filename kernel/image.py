@@ -9,12 +9,13 @@ Warm builds do not import the compiler: see kernel/manifest.py.
 """
 
 import argparse
+import gc
 import os
 import re
 import struct
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,23 +56,26 @@ class Image:
         return f"{self.path}: {self.arch} kernel, {how} in {self.seconds:.2f} s: {parts} bytes"
 
 
-def build(arch: str) -> Image:
-    """The default kernel's image for an architecture, built if need be, by a process of its own."""
+def build(arch: str, report: Callable[[str], None] = lambda step: None) -> Image:
+    """The default kernel's image for an architecture, built if need be, by a process of its own.
+
+    `report` is told what the build does, where there is anything to build.
+    """
     started = time.monotonic()
     if arch not in ARCHITECTURES:
         raise ImageError(f"unknown architecture {arch!r}: use one of {', '.join(ARCHITECTURES)}")
     place = manifest.directory(f"image-{arch}")
     try:
-        facts, cached = manifest.built(place, "from kernel.image import child; child()", KERNEL_ARCH=arch)
+        facts, cached = manifest.built(place, "from kernel.image import child; child()", report, KERNEL_ARCH=arch)
     except manifest.BuildError as error:
         raise ImageError(f"the {arch} kernel does not build:\n{error}") from None
     seconds = time.monotonic() - started
     return Image(arch, place / "kernel", place / "kernel.elf", facts["sizes"], cached, seconds, facts["holders"])
 
 
-def write(arch: str, out: Path) -> Image:
+def write(arch: str, out: Path, report: Callable[[str], None] = lambda step: None) -> Image:
     """`build`, with the results copied to `out` and `out`.elf."""
-    made = build(arch)
+    made = build(arch, report)
     elf = out.with_name(out.name + ".elf")
     for source, target in ((made.path, out), (made.elf, elf)):
         fresh = target.with_name(target.name + ".new")
@@ -86,17 +90,19 @@ def child() -> None:
     from kernel.lang import CompileError
     from kernel.lang.build import ToolError
 
+    manifest.report("reading the sources")
+    gc.disable()  # Trees of programs stay until the end: looking for garbage among them is a tenth of the work.
     try:
         place = manifest.directory(f"image-{arch.selected}")
-        manifest.keep(place, ("kernel", "kernel.elf"), lambda scratch: _link(arch.selected, scratch))
+        manifest.keep(place, ("kernel", "kernel.elf"), lambda scratch: _link(arch.selected, scratch, manifest.report))
     except (CompileError, ToolError, ImageError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
 
 
-def _link(name: str, directory: Path) -> dict[str, object]:
+def _link(name: str, directory: Path, report: Callable[[str], None]) -> dict[str, object]:
     """Compiles and links into `directory`; gives the sizes, and who holds what."""
-    from kernel import link
+    from kernel import link, programs
     from kernel.arch import entry, layout
     from kernel.fault import kernel_panic_stacked
     from kernel.lang import build as compiler
@@ -104,25 +110,19 @@ def _link(name: str, directory: Path) -> dict[str, object]:
 
     script = directory / "kernel.ld"
     script.write_text(link.script(layout.LINKER))
-    programs = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # The largest piece first.
-        roots = [*entry.ROOTS, kernel_panic_stacked]
-        kernel = compiler.start_object(pool, roots, name, optimize="-Os", defines=FLAGS)
-        if name in USER_MODE:
-            from kernel import programs as user_programs
-
-            archive = user_programs.archive_assembly(user_programs.build_archive(name, directory, pool))
-            made_archive = directory / "archive.S"
-            made_archive.write_text(archive)
-            programs.append(made_archive)
+    with compiler.Session(name, report) as session:  # The largest piece first.
+        kernel = session.start("kernel", [*entry.ROOTS, kernel_panic_stacked], optimize="-Os", defines=FLAGS)
+        assembly = session.submit("assembly", compiler.compile_assembly, entry.ASSEMBLY, name)
+        archive = directory / "archive.S"
+        archive.write_text(programs.archive_assembly(programs.build_archive(session, directory)))
         made = kernel()
-    assembly = compiler.compile_assembly(entry.ASSEMBLY, name)
+    report("linking")
     flags = ["-T", str(script), "-z", "max-page-size=4096", "--no-pie", "-z", "norelro"]
     elf = directory / "kernel.elf"
     table: list[tuple[int, str]] = []
     for _ in range(3):
         symbols = compiler.compile_assembly(symbol_assembly(table), name)
-        compiler.link([assembly, made.path, symbols, *programs], name, elf, flags)
+        compiler.link([assembly.result(), made.path, symbols, archive], name, elf, flags)
         parsed = Elf(elf.read_bytes())
         found = parsed.functions()
         if found == table:
@@ -212,6 +212,10 @@ class Elf:
         return bytes(out)
 
 
+def _print(step: str) -> None:
+    print(step, file=sys.stderr)
+
+
 def main() -> None:
     """The command line, for use without `splax`."""
     parser = argparse.ArgumentParser(prog="python -m kernel.image", description=__doc__)
@@ -219,7 +223,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     try:
-        made = write(options.arch, options.out) if options.out else build(options.arch)
+        made = write(options.arch, options.out, _print) if options.out else build(options.arch, _print)
         print(f"{made}\n{made.holders}", end="")
     except (ImageError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -8,6 +8,7 @@ else, a damaged file as well, is made again. A build is a process of its own: wh
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,21 +29,39 @@ def directory(name: str) -> Path:
     return Path(os.environ.get("SPLAX_CACHE", ROOT / "build" / "cache")) / "kernel" / name
 
 
-def built(place: Path, program: str, **environment: str) -> tuple[dict[str, Any], bool]:
+def built(
+    place: Path, program: str, heard: Callable[[str], None] = lambda step: None, **environment: str
+) -> tuple[dict[str, Any], bool]:
     """(the facts that the build noted, whether they were there already).
 
-    `program` is Python source that builds: it calls `keep`. `environment` is added to this process's.
+    `program` is Python source that builds: it calls `keep`. `heard` gets each line that it prints, as `report` does.
+    `environment` is added to this process's. An interrupt ends the build too, before it goes on.
     """
     if (known := _intact(place)) is not None:
         return known, True
     variables = os.environ | {"PYTHONPATH": str(ROOT)} | environment
-    command = [sys.executable, "-c", program]
-    result = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise BuildError((result.stderr or result.stdout).strip())
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(
+            [sys.executable, "-c", program], cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as child:
+            assert child.stdout
+            try:
+                for line in child.stdout:
+                    heard(line.rstrip("\n"))
+            except KeyboardInterrupt:
+                child.send_signal(signal.SIGINT)  # It may not have come from the terminal, which tells both.
+                raise
+        if child.returncode:
+            errors.seek(0)
+            raise BuildError(errors.read().strip() or f"it ended with status {child.returncode}")
     if (made := _intact(place)) is None:
         raise BuildError(f"it was built, and what was written is not what is there: {place}")
     return made, False
+
+
+def report(step: str) -> None:
+    """Called by a build: says what it does."""
+    print(step, flush=True)
 
 
 def keep(place: Path, outputs: Sequence[str], make: Callable[[Path], dict[str, Any]]) -> None:

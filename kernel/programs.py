@@ -1,14 +1,13 @@
 """The user programs of an image, and the archive that carries them. Part of an image build's own process."""
 
 import importlib
-from collections.abc import Callable
-from concurrent.futures import Executor
 from pathlib import Path
 
 from kernel import archive
+from kernel.lang.build import Session
 from kernel.lang.declare import Function
 from kernel.services import run
-from kernel.user.program import build_c_program, start_program
+from kernel.user.program import build_c_program, start_programs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,26 +25,40 @@ PROGRAMS = {
 }
 """Name in the archive, and the module whose `main` it is. Those that `run` starts: kernel/services/run."""
 
+TOGETHER = (
+    ("s-init", "hostile", "fuzz", "kills", "ipcbench"),  # They load programs: most of their code is the same.
+    (
+        "clock_server",
+        "ipcbench-peer",
+        "trial",
+        "hello",
+        "pages",
+        "spin",
+        "wild",
+    ),  # Small: a start of the compiler each.
+)
+"""Programs that the compiler gets as one; the others it gets one by one, since one is what a change usually is in."""
+
 
 def main_of(module: str) -> Function:
     """The `main` of a module."""
     return importlib.import_module(module).main
 
 
-def start_runnable(program: run.Program, arch: str, pool: Executor) -> Callable[[], bytes]:
-    """A program that `run` starts: `start_program`, for what is in Kernel Python and what is in C."""
-    if program.source.endswith(".c"):
-        return pool.submit(build_c_program, (ROOT / program.source).read_text(), arch).result
-    return start_program(pool, main_of(program.source), arch)
-
-
-def build_archive(arch: str, directory: Path, pool: Executor) -> Path:
-    """The archive of all programs of the default image; `pool` runs the compilers."""
-    mains = {name: main_of(module) for name, module in PROGRAMS.items()}
-    started = {name: start_program(pool, main, arch) for name, main in mains.items()}
-    started |= {program.name: start_runnable(program, arch, pool) for program in run.PROGRAMS}
+def build_archive(session: Session, directory: Path) -> Path:
+    """The archive of all programs of the default image."""
+    sources = PROGRAMS | {program.name: program.source for program in run.PROGRAMS}
+    written_in_c = [name for name, source in sources.items() if source.endswith(".c")]
+    mains = {name: main_of(source) for name, source in sources.items() if name not in written_in_c}
+    units = [*TOGETHER, *((name,) for name in mains if not any(name in unit for unit in TOGETHER))]
+    started = {
+        name: session.submit(name, build_c_program, (ROOT / sources[name]).read_text(), session.target.name).result
+        for name in written_in_c
+    }
+    for unit in units:
+        started |= start_programs(session, {name: mains[name] for name in unit})
     path = directory / "archive"
-    path.write_bytes(archive.pack({name: finish() for name, finish in started.items()}))
+    path.write_bytes(archive.pack({name: started[name]() for name in sources}))
     return path
 
 

@@ -11,17 +11,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 from kernel.lang import stack
 from kernel.lang.declare import Function
 from kernel.lang.emit_c import Emitter
 from kernel.lang.errors import ROOT
-from kernel.lang.program import Program, compile_program
+from kernel.lang.program import Program, Typed, compile_program
 
 HERE = Path(__file__).parent
 COMMON_FLAGS = ("-std=gnu11", "-Wall", "-Wextra", "-g", "-fno-strict-aliasing")
@@ -173,31 +175,76 @@ class Object:
     arch: str
 
 
-def start_object(
-    pool: Executor, roots: Sequence[Function], arch: str, *, optimize: str = "-O2", defines: Sequence[str] = ()
-) -> Callable[[], Object]:
-    """Compiles the roots and all they reach for a freestanding target: to C now, to an object in `pool`.
+class Session:
+    """Programs for one target that are built together: their C is compiled side by side, and a function that several of
+    them have is typed once.
 
-    The result waits for the object: in the meantime the next program can be made.
+    `report` is told what is going on: how many pieces of work are done, of how many so far, and which are at work.
     """
-    flags = (*target(arch).flags, optimize, *COMMON_FLAGS, *FREESTANDING_FLAGS, *defines)
-    program = compile_program(roots, arch)
-    emitter = Emitter(program, native=False)
-    text = emitter.emit()
-    compiled = pool.submit(compile_c, text, flags, ".o")
 
-    def finish() -> Object:
-        made = Object(compiled.result(), text, program, emitter, arch)
-        stack.check(made)
-        return made
+    def __init__(self, arch: str, report: Callable[[str], None] = lambda step: None):
+        self.target = target(arch)
+        self._typed = Typed()
+        self._pool = ThreadPoolExecutor(os.cpu_count())
+        self._report = report
+        self._lock = Lock()
+        self._working: list[str] = []
+        self._done = self._known = 0
 
-    return finish
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def submit(self, name: str, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        """Runs `work` beside what else is going on; the report calls it `name`."""
+
+        def run() -> Any:
+            self._tell(name, 1)
+            try:
+                return work(*arguments)
+            finally:
+                self._tell(name, -1)
+
+        self._known += 1
+        return self._pool.submit(run)
+
+    def _tell(self, name: str, change: int) -> None:
+        with self._lock:
+            if change > 0:
+                self._working.append(name)
+            else:
+                self._working.remove(name)
+                self._done += 1
+            working = f", now {', '.join(self._working)}" if self._working else ""
+            self._report(f"{self._done} of {self._known} parts compiled{working}")
+
+    def start(
+        self, name: str, roots: Sequence[Function], *, optimize: str = "-O2", defines: Sequence[str] = ()
+    ) -> Callable[[], Object]:
+        """Compiles the roots and all they reach, freestanding: to C now, to an object beside what comes next.
+
+        The result waits for the object: in the meantime the next program can be made.
+        """
+        flags = (*self.target.flags, optimize, *COMMON_FLAGS, *FREESTANDING_FLAGS, *defines)
+        program = compile_program(roots, self.target.name, self._typed)
+        emitter = Emitter(program, native=False)
+        text = emitter.emit()
+        compiled = self.submit(name, compile_c, text, flags, ".o")
+
+        def finish() -> Object:
+            made = Object(compiled.result(), text, program, emitter, self.target.name)
+            stack.check(made)
+            return made
+
+        return finish
 
 
 def build_object(roots: Sequence[Function], arch: str, *, optimize: str = "-O2", defines: Sequence[str] = ()) -> Object:
-    """`start_object`, to the end."""
-    with ThreadPoolExecutor(1) as pool:
-        return start_object(pool, roots, arch, optimize=optimize, defines=defines)()
+    """One program for a freestanding target, compiled: `Session.start`, to the end."""
+    with Session(arch) as session:
+        return session.start("program", roots, optimize=optimize, defines=defines)()
 
 
 def link(inputs: Sequence[Path], arch: str, output: Path, flags: Sequence[str] = ()) -> Path:

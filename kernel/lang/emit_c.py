@@ -107,10 +107,9 @@ class Emitter:
     def _result(self, kind: Type) -> str:
         return "_Noreturn void" if kind is NEVER else self.types.name(kind)
 
-    def prototype(self, function: Function) -> str:
-        """The C declaration of a function."""
+    def _head(self, function: Function, names: list[str]) -> str:
+        """The C declaration of a function whose parameters have these C names."""
         body = self.program.bodies[function]
-        names = Statements(self, body).parameter_names()
         declared = [self.types.declare(v.type, n) for v, n in zip(body.parameters, names, strict=True)]
         return f"{self._result(body.result)} {self.function_names[function]}({', '.join(declared) or 'void'})"
 
@@ -129,9 +128,11 @@ class Emitter:
             if static and function.inline:
                 attributes += "__attribute__((always_inline)) "
                 linkage = "static inline "
-            prototypes.append(f"{attributes}{linkage}{self.prototype(function)};")
+            statements = Statements(self, body)
+            head = self._head(function, statements.parameter_names())
+            prototypes.append(f"{attributes}{linkage}{head};")
             place = f'#line {function.line} "{short_file(function.file)}"\n'
-            definitions.append(f"{place}{linkage}{self.prototype(function)} {{\n{Statements(self, body).emit()}}}\n")
+            definitions.append(f"{place}{linkage}{head} {{\n{statements.emit()}}}\n")
         variables = [self._variable(v, initial) for v, initial in self.program.variables.items()]
         wrappers = self._native_part() if self.native else []
         intrinsics = [self._intrinsic(a) for a in self.assembly]
@@ -159,13 +160,13 @@ class Emitter:
         return "\n".join(parts) + "\n"
 
     def _sites(self) -> list[str]:
-        if not self.sites:
-            return []
-        lines = [f"static const PanicSite kp_sites[{len(self.sites)}] = {{"]
-        for file, function, text, line, values, signed in self.sites:
+        """One by one, not as an array: a linker leaves out those of functions that it leaves out."""
+        lines = []
+        for (file, function, text, line, values, signed), number in self.sites.items():
             strings = ", ".join(_str(t) for t in (file, function, text))
-            lines.append(f"    {{{strings}, {line}, {values}, {'true' if signed else 'false'}}},")
-        return [*lines, "};", ""]
+            value = f"{{{strings}, {line}, {values}, {'true' if signed else 'false'}}}"
+            lines.append(f"static const PanicSite kp_site_{number} = {value};")
+        return lines
 
     def _variable(self, variable: Variable, initial: tree.Expression | None) -> str:
         name, kind = self.variable_names[variable], variable.type

@@ -20,18 +20,13 @@ class Statements(EmitExpressions):
         self.lines: list[str] = []
         self.indent = 1
         self.last_line: tuple[str, int] | None = None
-        taken = self.globals()
+        taken = set(emitter.types.claimed)  # All that a local could hide: see `local_name`.
         for variable in [*body.parameters, *body.locals] if body else []:
             name = local_name(variable.name)
             while name in taken:
                 name += "_"
             taken.add(name)
             self.names[variable] = name
-
-    def globals(self) -> set[str]:
-        """C names that a local must not hide."""
-        emitter = self.emitter
-        return {*emitter.function_names.values(), *emitter.variable_names.values()}
 
     def parameter_names(self) -> list[str]:
         """C names of the parameters."""

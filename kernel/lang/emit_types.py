@@ -57,6 +57,7 @@ class TypeNames:
     def __init__(self) -> None:
         self._names: dict[Type, str] = {}
         self._used: set[str] = set(RESERVED)
+        self.claimed: set[str] = set()
         self.definitions: list[str] = []
         self._forward: list[str] = []
         self._queue: list[StructType] = []
@@ -75,6 +76,7 @@ class TypeNames:
         if symbol in self._used and symbol not in RESERVED:
             raise ValueError(f"two functions want the symbol {symbol}")
         self._used.add(symbol)
+        self.claimed.add(symbol)
         return symbol
 
     def name(self, kind: Type) -> str:

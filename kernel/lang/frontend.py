@@ -95,7 +95,8 @@ class Frontend(Expressions):
         self.poisoned |= signature.poisoned
         self.good_signature = signature.good
         self.body = tree.Body(function, parameters, signature.result)
-        self.assigned, self.declared_global = _assigned_names(self.node)
+        self.declared_global = _declared_outside(self.node)
+        self.assigned = set(function.python.__code__.co_varnames) - {name for name, _ in signature.parameters}
         self.loop_variables: list[str] = []  # of the loops around this statement
         self.loop_names: set[str] = set()  # of all loops so far
         self.entered: set[int] = set()  # statements whose blocks were compiled
@@ -479,12 +480,14 @@ class Frontend(Expressions):
         return node, None
 
 
-def _assigned_names(node: ast.FunctionDef) -> tuple[set[str], set[str]]:
-    """Names the function assigns (its locals by Python's rules), and names it declares global or nonlocal."""
-    assigned, outside = set(), set()
-    for child in ast.walk(node):
-        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
-            assigned.add(child.id)
-        elif isinstance(child, (ast.Global, ast.Nonlocal)):
-            outside.update(child.names)
-    return assigned - outside, outside
+def _declared_outside(node: ast.FunctionDef) -> set[str]:
+    """Names that the function declares global or nonlocal."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = [node]
+    while waiting:
+        for child in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(child, (ast.Global, ast.Nonlocal)):
+                found.update(child.names)
+            elif isinstance(child, (ast.stmt, ast.match_case)):
+                waiting.append(child)
+    return found

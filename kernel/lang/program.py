@@ -53,13 +53,22 @@ class Program:
         return self._callees[function]
 
 
+@dataclass
+class Typed:
+    """Functions in which no error was found, for programs of one target that are compiled one after another."""
+
+    signatures: dict[Any, Signature] = field(default_factory=dict)
+    bodies: dict[Function, tree.Body] = field(default_factory=dict)
+
+
 class _Builder:
     """Follows calls from the roots until nothing new turns up."""
 
-    def __init__(self, roots: list[Function], arch: str | None):
+    def __init__(self, roots: list[Function], arch: str | None, typed: Typed):
         self.program = Program(roots)
         self.diagnostics = Diagnostics()
         self.arch = arch
+        self.typed = typed
         self.refused: set[Any] = set()
         self.kinds: set[Type] = set()
         self.pending: list[Function] = list(roots)
@@ -68,11 +77,13 @@ class _Builder:
         if function in self.refused:
             raise Refused
         if function not in self.program.signatures:
-            try:
-                self.program.signatures[function] = signature(function, self.diagnostics)
-            except Refused:
-                self.refused.add(function)
-                raise
+            if function not in self.typed.signatures:
+                try:
+                    self.typed.signatures[function] = signature(function, self.diagnostics)
+                except Refused:
+                    self.refused.add(function)
+                    raise
+            self.program.signatures[function] = self.typed.signatures[function]
         if not self.program.signatures[function].good:
             raise Refused
         return self.program.signatures[function]
@@ -88,14 +99,9 @@ class _Builder:
             except Refused:  # Its body may hold more errors.
                 if function in self.refused:
                     continue
-            known = program.signatures[function]
-            front = Frontend(function, known, self.diagnostics, self.signature_of)
-            front.arch = self.arch
-            body = front.compile()
-            program.bodies[function] = body
+            program.bodies[function] = body = self.body(function)
             self.collect(body.walk())
             self.kinds |= {variable.type for variable in (*body.parameters, *body.locals)} | {body.result}
-            checks.check_flow(body, self.diagnostics)
         checks.check_recursion(program, self.diagnostics)
         self.check_pointers()
         check_escape(program, self.diagnostics)
@@ -103,13 +109,28 @@ class _Builder:
         self.diagnostics.check()
         return program
 
+    def body(self, function: Function) -> tree.Body:
+        """The function's typed tree, its flow checked."""
+        if function in self.typed.bodies:
+            return self.typed.bodies[function]
+        errors = len(self.diagnostics.found)
+        front = Frontend(function, self.program.signatures[function], self.diagnostics, self.signature_of)
+        front.arch = self.arch
+        body = front.compile()
+        checks.check_flow(body, self.diagnostics)
+        if len(self.diagnostics.found) == errors:
+            self.typed.bodies[function] = body
+        return body
+
     def collect(self, nodes: Iterable[tree.Node]) -> None:
         """Notes functions, variables and pointer targets that the nodes use."""
         for node in nodes:
             if isinstance(node, tree.Call):
                 if isinstance(node.function, Function):
                     self.pending.append(node.function)
-                elif self.arch is not None and node.function.arch != self.arch:
+                    continue
+                self.signature_of(node.function)
+                if self.arch is not None and node.function.arch != self.arch:
                     detail = f"{node.function.name} is {node.function.arch} assembly, the target is {self.arch}"
                     self.diagnostics.add("K107", node.span, detail)
             elif isinstance(node, tree.FnRef):
@@ -145,13 +166,14 @@ class _Builder:
                     self.diagnostics.add("K309", node.span, node.kind.name)
 
 
-def compile_program(roots: Iterable[Function], arch: str | None = None) -> Program:
+def compile_program(roots: Iterable[Function], arch: str | None = None, typed: Typed | None = None) -> Program:
     """Types and checks everything the roots reach; raises CompileError with every error found.
 
     `arch` is the target's architecture, or None for the host, where assembly is replaced by its Python model.
+    `typed` has what earlier programs for the same target share with this one, and gets what is new.
     """
     wanted = list(dict.fromkeys(roots))
     for root in wanted:
         if not isinstance(root, Function):
             raise TypeError(f"{root!r} is not a kernel function")
-    return _Builder(wanted, arch).build()
+    return _Builder(wanted, arch, typed or Typed()).build()

@@ -42,7 +42,7 @@ typedef struct PanicSite {
 } PanicSite;
 
 /* Kernel Python has no const, so the handler takes a plain pointer; the sites themselves are read-only. */
-#define KP_SITE(n) ((PanicSite *)&kp_sites[n])
+#define KP_SITE(n) ((PanicSite *)&kp_site_##n)
 
 _Noreturn void kernel_panic(PanicSite *site, u64 left, u64 right);
 

@@ -8,8 +8,7 @@ computed by the compiler; the file says so in its PT_GNU_STACK header: the loade
 """
 
 import tempfile
-from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Never
@@ -30,6 +29,8 @@ PANIC_STATUS = 1 << 32
 """Exit status of a program that panicked; the line is in the low bits."""
 STACK_SLACK = 256
 """Bytes of stack for what is not compiled: the first call, the pushes around a system call."""
+START = "program_start"
+"""What the first instructions call, by name."""
 C_STACK_BYTES = 16 << 10
 C_FLAGS = ("-O2", "-ffreestanding", "-fno-stack-protector", "-fno-pic", "-ffunction-sections", "-fdata-sections")
 C_FLAGS += ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-sanitize=all", "-Wall", "-Wextra")
@@ -43,21 +44,22 @@ def panicked(site: Ptr[PanicSite], left: u64, right: u64) -> Never:
     calls.exit(PANIC_STATUS | u64(site.line))
 
 
-def starter(main: Function) -> Function:
+def starter(main: Function, symbol: str = START) -> Function:
     """What the first instructions call."""
 
-    @fn(symbol="program_start", entry=True)
+    @fn(symbol=symbol, entry=True)
     def program_start(argument: u64) -> Never:
         calls.exit(main(argument))
 
     return program_start
 
 
-def link(objects: list[Path], arch: str, stack_bytes: int, symbols: bool) -> bytes:
-    """Links a program; lld's own layout has every segment on pages of its own."""
+def link(objects: list[Path], arch: str, stack_bytes: int, symbols: bool, start_symbol: str = START) -> bytes:
+    """Links a program that starts at `start_symbol`; lld's own layout has every segment on pages of its own."""
     flags = [f"--image-base={LINKED_AT:#x}", "-z", "separate-code", "-z", "max-page-size=4096", "-z", "norelro"]
     flags += ["-z", f"stack-size={stack_bytes}", "--no-eh-frame-hdr", "-e", "_start"]
     flags += [] if symbols else ["--strip-all"]
+    flags += [] if start_symbol == START else [f"--defsym={START}={start_symbol}"]
     start = compiler.compile_assembly(ARCHITECTURES[arch].START, arch)
     with tempfile.TemporaryDirectory() as directory:
         target = Path(directory, "program.elf")
@@ -71,25 +73,35 @@ def check_architecture(arch: str) -> None:
         raise ValueError(f"unknown architecture {arch!r}: use one of {', '.join(ARCHITECTURES)}")
 
 
-def start_program(pool: Executor, main: Function, arch: str, *, symbols: bool = False) -> Callable[[], bytes]:
-    """`build_program`, whose C is compiled in `pool`; the result waits for the ELF file."""
-    check_architecture(arch)
-    roots = [starter(main), panicked]
+def start_programs(
+    session: compiler.Session, mains: Mapping[str, Function], *, symbols: bool = False
+) -> dict[str, Callable[[], bytes]]:
+    """`build_program` of several, by name, beside what else the session compiles; each result waits for the ELF file.
+
+    They are one piece for the compiler: what they share is compiled once. The linker gives each of them what it needs.
+    """
+    arch = session.target.name
     flags = (*ARCHITECTURES[arch].MODEL_FLAGS, *(() if symbols else ("-g0",)))
-    compiled = compiler.start_object(pool, roots, arch, optimize="-Os", defines=flags)
+    starters = {name: START if len(mains) == 1 else f"{START}_{number}" for number, name in enumerate(mains)}
+    roots = [*(starter(main, starters[name]) for name, main in mains.items()), panicked]
+    compiled = session.start(", ".join(mains), roots, optimize="-Os", defines=flags)
 
-    def finish() -> bytes:
-        made = compiled()
-        depth = max(use.bytes for use in stack.report(made))
-        return link([made.path], arch, depth + STACK_SLACK, symbols)
+    def finisher(entry: str) -> Callable[[], bytes]:
+        def finish() -> bytes:
+            made = compiled()
+            depth = max(use.bytes for use in stack.report(made) if use.entry in (entry, panicked.symbol))
+            return link([made.path], arch, depth + STACK_SLACK, symbols, entry)
 
-    return finish
+        return finish
+
+    return {name: finisher(entry) for name, entry in starters.items()}
 
 
 def build_program(main: Function, arch: str, *, symbols: bool = False) -> bytes:
     """The ELF file of a program in Kernel Python; with `symbols` (and DWARF) for debuggers."""
-    with ThreadPoolExecutor(1) as pool:
-        return start_program(pool, main, arch, symbols=symbols)()
+    check_architecture(arch)
+    with compiler.Session(arch) as session:
+        return start_programs(session, {"program": main}, symbols=symbols)["program"]()
 
 
 def build_c_program(source: str, arch: str, *, stack_bytes: int = C_STACK_BYTES, symbols: bool = False) -> bytes:

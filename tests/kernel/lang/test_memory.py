@@ -187,7 +187,7 @@ def test_undefined_behaviour_is_an_exception_in_sanitized_builds(monkeypatch):
 
     def compile_wrong_c(text, *arguments, **options):
         """Generated C has no undefined behaviour; this makes some."""
-        wrong = text.replace("return add_u64(a, b, KP_SITE(0))", "return (void)kp_sites, (u64)((int)a << (int)b)")
+        wrong = text.replace("return add_u64(a, b, KP_SITE(0))", "return (void)kp_site_0, (u64)((int)a << (int)b)")
         assert wrong != text
         return compile_c(wrong, *arguments, **options)
 

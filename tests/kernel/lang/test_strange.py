@@ -188,7 +188,7 @@ def test_targets_compile_them_without_a_warning(arch):
 NAMES = """
     add_u32 kp_index kp_some KP_SITE kernel_panic kp_rounds int double main t1 t2 e data length site a0
     INT64_MIN UINT8_MAX INT8_MIN asm inline _Bool __func__ NULL memcpy unix linux at_View_u8 exact_u8_from_i64
-    Str PanicSite kp_sites
+    Str PanicSite kp_site_0
     kp_state KP_UNLIKELY setjmp longjmp _longjmp jmp_buf signed typeof _Static_assert _Noreturn sizeof offsetof
     size_t __LINE__ KERNEL_NATIVE result call_F min_u32 Array_u8_4 kp_mmio_read NDEBUG int32_t
     __asm__ __attribute__ __STDC__
