@@ -8,8 +8,8 @@ from kernel.abi import PAGE, Error, Kind, SystemCall
 from kernel.arch.objects import bytes_of
 from kernel.archive import Entry
 from kernel.boot_info import MAX_REGIONS, BootInfo, ConsoleKind, RegionKind, has_word, text_view
-from kernel.core import boot, load, machine
-from kernel.core.access import slice_at, table_slot
+from kernel.core import boot, load, machine, system_calls
+from kernel.core.access import slice_at, table_slot, thread_at
 from kernel.core.state import kernel
 from kernel.lang import *
 from kernel.linked import user_archive, user_archive_end
@@ -132,6 +132,7 @@ def first_program(info: Ptr[BootInfo]) -> None:
     put(" pieces of free memory\n")
     start = load.program(file, machine.ELF_MACHINE, memory, space)
     must(boot.request(SystemCall.THREAD_CONFIGURE, thread, table, space, 0, slice))
+    system_calls.first_program = thread_at(table_slot(ptr(boot.boot_table.table), first_table.THREAD).object).identifier
     must(boot.request(SystemCall.THREAD_START, thread, start, STACK_TOP, u64(machine.ELF_MACHINE), 0))
     hand_over(table)
     boot.end()

@@ -25,10 +25,18 @@ from kernel.core import (
 from kernel.core.objects import Slot, Thread
 from kernel.core.state import kernel
 from kernel.lang import *
-from kernel.printing import put, put_decimal, put_hex
+from kernel.printing import put, put_decimal, put_hex, take_console
 
 EXPIRATIONS = 8  # time limits handled in one trap
 NUMBERS = len(SystemCall)
+first_program = variable(u64, 0)
+"""The number of the first program's thread. It has no fault endpoint: there is nobody to be told."""
+
+
+@fn
+def is_first(thread: Ptr[Thread]) -> bool:
+    """Whether it is the first program."""
+    return first_program != 0 and thread.identifier == first_program
 
 
 @fn
@@ -104,7 +112,14 @@ def execute(thread: Ptr[Thread], call: SystemCall) -> Error:
             thread.frame.words[0] = clock.now()
             return Error.NONE
         case SystemCall.EXIT:
-            ipc.report(thread, TAG_EXIT, thread.frame.handle, 0, 0)
+            status = thread.frame.handle
+            ipc.report(thread, TAG_EXIT, status, 0, 0)
+            if is_first(thread):
+                take_console()
+                put("\nthe first program ended with ")
+                put_hex(status)
+                put("\n")
+                panic("the first program has ended, and with it the system")
             return ipc.WAITS
         case _:
             return Error.UNKNOWN_CALL
@@ -166,6 +181,8 @@ def fault(thread: Ptr[Thread], cause: u64, address: u64, place: u64) -> Ptr[Thre
     put_hex(place)
     put("\n")
     ipc.report(thread, TAG_FAULT, cause, address, place)
+    if is_first(thread):
+        panic("the first program has died, and with it the system")
     return leave_kernel()
 
 

@@ -99,3 +99,12 @@ def test_reboot_starts_the_kernel_again(monitor: Booted):
     assert monitor.machine.layout
     monitor.machine.load(monitor.machine.layout)
     assert monitor.type("", until="\nSplax\r\n")[1].reason is Reason.TEXT
+
+
+def test_a_system_without_enough_memory_for_its_services_panics_with_status_1():
+    with Machine(SocConfig(ram_bytes=8 << 20)) as machine:
+        machine.load_virt(bios=build_firmware().image, kernel=image.build("riscv64").path)
+        outcome = machine.run(cycles=2 * BANNER_CYCLES)
+        text = machine.console.read().decode().replace("\r", "")
+    assert "\npanic: the first program has ended, and with it the system\n" in text
+    assert (outcome.reason, outcome.status) == (Reason.FINISH, 1), text

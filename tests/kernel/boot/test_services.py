@@ -7,7 +7,9 @@ import time
 import pytest
 
 from kernel import image
+from kernel.core.state import State
 from kernel.services.description import SYSTEM
+from sim.gdb import GdbClient
 
 from .machine import Machine
 from .test_riscv64 import QEMU
@@ -263,6 +265,33 @@ def test_a_terminal_that_is_stopped_gets_every_line_once_when_it_goes_on():
             assert m.expect(PROMPT) == image.build("riscv64").holders + "splax> "
         services = ask(m, "services")
         assert all_are_well(services) and all(row[4] == "0" for row in rows(services).values())
+
+
+def test_without_the_first_program_there_is_no_system_and_the_run_ends_with_status_1():
+    """It finds too little memory for its services, and panics."""
+    with Machine([*QEMU, "-m", "8", "-append", "services", "-kernel", str(image.build("riscv64").path)]) as m:
+        m.expect("\nthe first program ended with 0x1000", 60)
+        m.expect("\npanic: the first program has ended, and with it the system\n")
+        m.expect("kernel_core_system_calls__execute+")
+        assert m.wait() == 1
+
+
+def test_a_panic_of_the_kernel_under_its_services_is_shown_and_ends_the_run_with_status_1(tmp_path):
+    """A bit of the scheduler's is flipped from outside: a queue has a thread, says the bitmap, that is not there."""
+    made = image.build("riscv64")
+    where = image.Elf(made.elf.read_bytes()).symbols["kernel_core_state__kernel"] + State.fields["ready"].offset
+    stub = f"unix:{tmp_path / 'gdb'},server=on,wait=off"
+    with Machine([*QEMU, "-gdb", stub, "-append", "services", "-kernel", str(made.path)]) as m:
+        m.expect(PROMPT, 60)
+        gdb = GdbClient(str(tmp_path / "gdb"))
+        assert gdb.receive(10) is not None, "it stops"
+        assert gdb.command(f"M{where + 7:x},1:80") == "OK"
+        gdb.send("c")
+        m.expect("\npanic: ", 60)
+        m.expect("kernel/core/scheduler.py:", 10)
+        m.expect("kernel_core_system_calls__leave_kernel+", 10)
+        assert m.wait() == 1
+        gdb.close()
 
 
 def test_shutdown_ends_the_machine_with_status_0_and_reboot_starts_it_again():
