@@ -57,6 +57,7 @@ PROGRAMS: Sequence[Program] = (
     Program("hello-c", "kernel/examples/hello.c"),
     Program("ipcbench", "kernel.ipcbench.program", kit_bits=18),
     Program("pages", "kernel.examples.pages", kit_bits=14),
+    Program("peers", "kernel.examples.peers", kit_bits=16),
     Program("spin", "kernel.examples.spin"),
     Program("wild", "kernel.examples.wild"),
 )
