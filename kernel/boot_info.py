@@ -111,6 +111,8 @@ class BootInfo:
     console_base: u64
     console_stride: u32  # bytes from one register to the next
     console_interrupt: u32
+    clock_base: u64  # a clock with an alarm, that no part of the kernel uses; 0: none that it knows
+    clock_interrupt: u32
     controller: ControllerKind
     controller_base: u64  # PLIC, GIC distributor, I/O APIC
     controller_bytes: u64

@@ -102,6 +102,9 @@ def first_program(info: Ptr[BootInfo]) -> None:
         base = machine.virtual(info.console_base // PAGE * PAGE)
         _ = boot.add(first_table.CONSOLE, Kind.DEVICE, base, 12, 27)
         _ = boot.add(first_table.CONSOLE_INTERRUPT, Kind.INTERRUPT, usize(info.console_interrupt), 0, 27)
+    if info.clock_interrupt != 0:
+        _ = boot.add(first_table.CLOCK, Kind.DEVICE, machine.virtual(info.clock_base // PAGE * PAGE), 12, 27)
+        _ = boot.add(first_table.CLOCK_INTERRUPT, Kind.INTERRUPT, usize(info.clock_interrupt), 0, 27)
     _ = boot.add(first_table.MACHINE, Kind.MACHINE, 0, 0, 31)
     _ = boot.add(first_table.AUDIT, Kind.AUDIT, 0, 0, 31)
     programs = address_of(ptr(user_archive))

@@ -7,7 +7,9 @@ status 0 when nothing was wrong.
 """
 
 from kernel.abi import TAG_EXIT, TAG_FAULT, TICKS_PER_SECOND, Error, Facts, Kind, Rights
+from kernel.core.state import INTERRUPTS
 from kernel.hostile import attacks, console, honest, roles, world
+from kernel.hostile.driver import CLOCK_AT, drive
 from kernel.hostile.roles import Attack, Expected
 from kernel.hostile.world import Member
 from kernel.lang import *
@@ -21,10 +23,12 @@ from kernel.user.message import Message
 
 PATIENCE = TICKS_PER_SECOND // 200  # what is to be stopped goes on so long
 LIMIT = TICKS_PER_SECOND * 20  # what is to end has this long
-ATTACKER, NEIGHBOUR, OTHER, VICTIM = 1, 2, 3, 4  # badges of their ends
+ATTACKER, NEIGHBOUR, OTHER, VICTIM, DRIVER = 1, 2, 3, 4, 5  # badges of their ends
 SLOTS = 64  # the first program's table: from here on its own objects
 MEMBERS = 128
 PRIVATE_BITS = 16
+DRIVERS = 4  # that are killed
+A_WHILE = TICKS_PER_SECOND // 1000
 
 builder = variable(loader.Builder)
 server = variable(Member)
@@ -35,6 +39,9 @@ reports = variable(u64, 0)
 service = variable(u64, 0)
 mute = variable(u64, 0)
 bell = variable(u64, 0)
+driver = variable(Member)
+driver_memory = variable(u64, 0)
+tick = variable(u64, 0)
 private = variable(u64, 0)  # what the attacker's own memory is made of
 machine = variable(u16, 0)
 wrong = variable(u64, 0)
@@ -101,7 +108,9 @@ def set_up() -> u64:
     check(loader.make(ptr(builder), Kind.ENDPOINT, 0, ptr(service)), "an endpoint: ")
     check(loader.make(ptr(builder), Kind.ENDPOINT, 0, ptr(mute)), "an endpoint: ")
     check(loader.make(ptr(builder), Kind.NOTIFICATION, 0, ptr(bell)), "a notification: ")
+    check(loader.make(ptr(builder), Kind.NOTIFICATION, 0, ptr(tick)), "a notification: ")
     check(loader.make(ptr(builder), Kind.UNTYPED, PRIVATE_BITS + 1, ptr(private)), "memory: ")
+    check(loader.make(ptr(builder), Kind.UNTYPED, world.MEMORY_BITS + 1, ptr(driver_memory)), "memory: ")
     return untyped
 
 
@@ -221,6 +230,110 @@ def show(number: u64) -> None:
     console.put(": ")
 
 
+@fn
+def interrupts() -> u64:
+    """How often devices have interrupted: here it is the clock that does."""
+    sum: u64 = 0
+    for number in range(INTERRUPTS):
+        message = Message()
+        message.words[0] = u64(Facts.INTERRUPT)
+        message.words[1] = u64(number)
+        _ = calls.machine_inspect(first_life(first_table.MACHINE), ptr(message))
+        sum += message.words[0]
+    return sum
+
+
+@fn
+def set_up_driver() -> u64:
+    """A new life of the driver, with its registers in sight; it has begun its work when this comes back. Gives the
+    capability by which they are mapped."""
+    slot = MEMBERS + 4 * u64(world.OBJECTS)
+    device: u64 = 0
+    bits: u64 = 0
+    _ = calls.wait(bell, 0, ptr(bits))
+    check(world.make(ptr(driver), driver_memory, slot, machine, reports, DRIVER), "the driver: ")
+    registers = first_life(first_table.CLOCK)
+    interrupt = first_life(first_table.CLOCK_INTERRUPT)
+    check(world.give(ptr(driver), roles.BELL, bell, Rights.WRITE, 0), "the driver: ")
+    check(world.give(ptr(driver), roles.TICK, tick, Rights.READ | Rights.WRITE, 0), "the driver: ")
+    check(world.give(ptr(driver), roles.CLOCK, registers, Rights.READ | Rights.WRITE, 0), "the driver: ")
+    check(world.give(ptr(driver), roles.CLOCK_INTERRUPT, interrupt, Rights.WRITE, 0), "the driver: ")
+    rights: u8 = Rights.READ | Rights.WRITE
+    last = slot + world.OBJECTS - 1
+    check(calls.derive(registers, 0, last, rights, 0, 0, ptr(device)), "the registers: ")
+    maker = loader.Builder(memory=driver.memory, own_space=builder.own_space, next_slot=last - 8, last_slot=last - 1)
+    check(loader.map_page(ptr(maker), driver.child.space, device, CLOCK_AT, rights), "the registers: ")
+    check(world.start(ptr(driver), roles.DRIVER), "the driver does not start: ")
+    check(calls.wait(bell, LIMIT, ptr(bits)), "the driver does not begin: ")
+    return device
+
+
+@fn
+def end_driver(device: u64) -> None:
+    """It is gone, and what it had is free."""
+    check(calls.delete(device), "the registers: ")
+    check(world.end(ptr(driver)), "taking back: ")
+    if used(driver_memory) != 0:
+        complain("memory is not free: ", used(driver_memory))
+
+
+@fn
+def await_interrupt(before: u64) -> None:
+    """Until the device has interrupted, once; no more come, whoever is told."""
+    for _ in range(4000):
+        if interrupts() != before:
+            break
+        calls.sleep(A_WHILE)
+    calls.sleep(10 * A_WHILE)
+    if interrupts() != before + 1:
+        complain("interrupts of a device without driver: ", interrupts() - before)
+
+
+@fn
+def kill_driver(late: bool) -> None:
+    """Kills a driver that has set its device to work, before or after the interrupt; its next life does the work."""
+    message = Message()
+    before = interrupts()
+    device = set_up_driver()
+    if late:
+        check(calls.thread_stop(driver.child.threads[0]), "the driver is not stopped: ")
+        await_interrupt(before)
+        end_driver(device)
+    else:
+        if interrupts() != before:
+            complain("it has interrupted already", 0)
+        end_driver(device)
+        await_interrupt(before)
+    console.put("  driver killed ")
+    console.put("after its interrupt: " if late else "before its interrupt: ")
+    device = set_up_driver()
+    if calls.receive(reports, ptr(message), LIMIT, 0) != Error.NONE or message.number != DRIVER:
+        complain("the next driver does not end", 0)
+    elif message.words[0] != TAG_EXIT or message.words[1] != 0:
+        complain("the next driver ended with ", message.words[1])
+    end_driver(device)
+    if interrupts() != before + 2:
+        complain("interrupts: ", interrupts() - before)
+    neighbour_goes_on()
+    if waits() > 1:
+        complain("waits with a time limit: ", waits())
+    console.put("the next one works, neighbour at")
+    console.put_decimal(last_calls, 6)
+    console.put(" calls\n")
+
+
+@fn
+def kill_drivers() -> None:
+    """On machines with a clock that has an alarm."""
+    message = Message()
+    if calls.inspect(first_life(first_table.CLOCK), ptr(message)) != Error.NONE:
+        console.put("  no clock with an alarm: no driver was killed\n")
+        return
+    for round in range(DRIVERS):
+        kill_driver(round % 2 != 0)
+    check(calls.interrupt_bind(first_life(first_table.CLOCK_INTERRUPT), 0, 0), "the interrupt: ")
+
+
 NAMES = constant(Array[Str, len(Attack)], [a.name.lower().replace("_", " ") for a in Attack])
 WAYS = constant(Array[Str, 3], ["load ", "store ", "jump "])
 
@@ -248,6 +361,7 @@ def run() -> None:
     count = u64(len(Attack) + attacks.ACCESSES) + attacks.INSTRUCTIONS
     for number in bounded(range(count), 1000):
         try_attack(number)
+    kill_drivers()
     check(world.end(ptr(attacker)), "taking back: ")
     neighbour_goes_on()
     check(world.end(ptr(victim)), "taking back: ")
@@ -274,6 +388,8 @@ def main(argument: u64) -> u64:
         return honest.serve()
     if argument == roles.CLIENT:
         return honest.ask()
+    if argument == roles.DRIVER:
+        return drive()
     if argument == roles.VICTIM:
         return honest.suffer()
     if argument >= roles.BOMB:

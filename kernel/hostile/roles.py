@@ -11,6 +11,7 @@ from kernel.lang import enum
 SERVER = 1
 CLIENT = 2
 VICTIM = 3
+DRIVER = 4
 BOMB = 1 << 16  # of the fork bomb: plus the number of the thread
 FIRST_ATTACK = 1 << 12
 
@@ -24,6 +25,7 @@ SPACE = 5
 THREAD = 6
 SLICE = 7
 BELL = 8  # a notification
+CLOCK, CLOCK_INTERRUPT, TICK = 9, 10, 11  # the driver's
 FIRST_FREE = 16
 
 

@@ -5,8 +5,9 @@ from typing import Never
 from kernel import boot_stop, boot_tree, devicetree
 from kernel.acpi import AcpiError, acpi_texts
 from kernel.arch.aarch64 import acpi, console, cpu, efi, efi_facts, interrupts, paging, power, timer
+from kernel.arch.aarch64.specifier import interrupt_of
 from kernel.boot_info import BootInfo, Protocol, RegionKind, mark_region
-from kernel.devicetree import TreeError
+from kernel.devicetree import NO_NODE, Range, TreeError
 from kernel.lang import *
 from kernel.linked import image_end
 from kernel.main import kernel_main
@@ -69,6 +70,16 @@ def read_tables(info: Ptr[BootInfo]) -> None:
 
 
 @fn
+def find_clock(blob: View[u8], info: Ptr[BootInfo]) -> None:
+    """The PL031, for a driver."""
+    found = Range(base=0, size=0)
+    node = devicetree.find_compatible(blob, ptr(boot_tree.tree), 0, "arm,pl031")
+    if node != NO_NODE and devicetree.read_reg(blob, ptr(boot_tree.tree), node, 0, ptr(found)):
+        info.clock_base = found.base
+        info.clock_interrupt = interrupt_of(blob, node, 0)
+
+
+@fn
 def read_tree(info: Ptr[BootInfo]) -> TreeError:
     """The device tree."""
     if info.device_tree == 0 or info.device_tree % 8 != 0:
@@ -83,5 +94,6 @@ def read_tree(info: Ptr[BootInfo]) -> TreeError:
         return error
     power.find(blob)
     console.find(blob, info)
+    find_clock(blob, info)
     interrupts.find(blob, info)
     return TreeError.NONE

@@ -5,7 +5,7 @@ from typing import Never
 from kernel import boot_stop, boot_tree, devicetree
 from kernel.arch.riscv64 import console, interrupts, layout, paging, power, sbi, timer
 from kernel.boot_info import BootInfo, Protocol, RegionKind, mark_region, set_text
-from kernel.devicetree import TreeError
+from kernel.devicetree import NO_NODE, Range, TreeError
 from kernel.lang import *
 from kernel.linked import image_end
 from kernel.main import kernel_main
@@ -37,6 +37,7 @@ def start(hart: u64, device_tree: u64, image: u64) -> Never:
         boot_stop.bad_tree(TreeError.TOO_MANY_REGIONS)
     read_loader(info)
     console.find(blob, info)
+    find_clock(blob, info)
     interrupts.find(blob, info)
     paging.initialize(info)
     console.initialize(info)
@@ -45,6 +46,16 @@ def start(hart: u64, device_tree: u64, image: u64) -> Never:
     timer.initialize(info)
     interrupts.connect_console(info)
     kernel_main(info)
+
+
+@fn
+def find_clock(blob: View[u8], info: Ptr[BootInfo]) -> None:
+    """The Goldfish clock, for a driver."""
+    found = Range(base=0, size=0)
+    node = devicetree.find_compatible(blob, ptr(boot_tree.tree), 0, "google,goldfish-rtc")
+    if node != NO_NODE and devicetree.read_reg(blob, ptr(boot_tree.tree), node, 0, ptr(found)):
+        info.clock_base = found.base
+        info.clock_interrupt = devicetree.property_word(blob, ptr(boot_tree.tree), node, "interrupts", 0)
 
 
 @fn
