@@ -15,8 +15,8 @@ well. The carry out of the subtraction is recovered from the sign bits; a 65th b
 The reduced unit, for stage M, has the adder with its comparison and the logic block: what most often follows a load.
 """
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, ValueLike
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -31,6 +31,63 @@ def reduced_has(op) -> Value:
 def less_than(a: Value, b: Value, difference: Value, *, unsigned: Value) -> Value:
     """A < B from the sign bits: where they are equal, that of the 64-bit difference tells."""
     return Mux(a[63] ^ b[63], Mux(unsigned, b[63], a[63]), difference[63])
+
+
+class AluControl(data.Struct):
+    """What the parts of an ALU are to do. Worked out a stage ahead (`alu_control`), for they begin with it."""
+
+    word: 1  # the 32-bit form: the low words count, bit 31 of the result is extended
+    sum: 1  # the adder's sum is wanted
+    less: 1  # the comparison is wanted
+    unsigned: 1
+    subtract: 1
+    shift_add: 2  # A goes to the adder shifted by so many bits
+    zero_extend: 1  # only the low word of A counts
+    logic_of_b: 1  # the logic's second operand is B
+    single_bit: 1  # or 1 << B
+    invert: 1  # or what is not that
+    function: 2  # XOR, OR, AND, second operand
+    rotating: 1
+    turns: 1  # the rotator rotates by B
+    left: 1
+    shift_left: 1
+    fills: 1  # with the sign
+    top_is_fixed: 1  # the last bit of a rotated word that stays
+    top: 6
+
+
+def alu_control(op: ValueLike, word: ValueLike) -> dict[str, Value]:
+    """The fields of `AluControl` for an `AluOp` and its 32-bit form (ADDW, SRAW, ROLW, ...).
+
+    The form is defined for ADD, SUB, SLL, SRL, SRA, ROL and ROR; 0 for all others.
+    """
+    op = Value.cast(op)
+    adding, logical, rotating = op[4:6] == 0, op[4:6] == 1, op[4:6] == 2
+    subtract = op[3]
+    left, arithmetic, unmasked, special = op[0], op[1], op[2], op[3]
+    bit_extract = special & ~arithmetic & ~unmasked
+    # BEXT keeps bit 0, SEXT.B bits 7..0, SEXT.H and ZEXT.H bits 15..0
+    special_top = Cat((~bit_extract).replicate(3), unmasked, C(0, 2))
+    return {
+        "word": Value.cast(word),
+        "sum": adding & ~(op[3] & op[2]),
+        "less": adding & op[3] & op[2],
+        "unsigned": op[1],
+        "subtract": subtract,
+        "shift_add": op[0:2] & (~subtract & ~op[5]).replicate(2),
+        "zero_extend": Mux(op[5], rotating & arithmetic & left, op[2] & ~subtract),
+        "logic_of_b": logical & ~op[3],
+        "single_bit": logical & op[3],
+        "invert": logical & op[2],
+        "function": Cat(logical & op[0], op[1] | ~logical),
+        "rotating": rotating,
+        "turns": rotating & (~special | bit_extract),
+        "left": left,
+        "shift_left": rotating & left & ~unmasked,
+        "fills": rotating & arithmetic & ~left,
+        "top_is_fixed": special | unmasked,
+        "top": Mux(special, special_top, 63),
+    }
 
 
 class Comparator(wiring.Component):
@@ -73,19 +130,15 @@ class Alu(wiring.Component):
 
     Members
     -------
-    op : In(AluOp)
-        The operation.
-    word : In(1)
-        Its 32-bit form (ADDW, SRAW, ROLW, CLZW, ...): the low words count, bit 31 of the result is extended.
-        Defined for ADD, SUB, SLL, SRL, SRA, ROL and ROR; 0 for all others.
+    control : In(AluControl)
+        What `alu_control` gives for the operation.
     a, b : In(64)
         Operands.
     result : Out(64)
         The result; any value for EQ, NE, GE, GEU, and group 3 of `AluOp`.
     """
 
-    op: In(AluOp)
-    word: In(1)
+    control: In(AluControl)
     a: In(64)
     b: In(64)
     result: Out(64)
@@ -104,35 +157,24 @@ class Alu(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        a, b, word = self.a, self.b, self.word
-        op = Value.cast(self.op)
-
-        if self.reduced:
-            adding, logical, rotating = ~op[4], op[4], C(0, 1)
-        else:
-            adding, logical, rotating = op[4:6] == 0, op[4:6] == 1, op[4:6] == 2
-        subtract = op[3]
+        a, b, control = self.a, self.b, self.control
+        word = control.word
 
         # --- distance of the rotation, to the left
-        left, arithmetic, unmasked, special = op[0], op[1], op[2], op[3]
-        bit_extract = special & ~arithmetic & ~unmasked
         amount = Signal(6)
         distance = Signal(6)
-        shift_add = op[0:2] & (~subtract).replicate(2)
+        shift_add = control.shift_add
+        m.d.comb += amount.eq(Cat(b[:5], b[5] & ~word))
         if self.reduced:
             m.d.comb += distance.eq(shift_add)
         else:
-            with m.If(~op[5]):
-                m.d.comb += distance.eq(shift_add)
-            with m.Elif(rotating & (~special | bit_extract)):
-                m.d.comb += distance.eq(Mux(left, amount, -amount))
-        m.d.comb += amount.eq(Cat(b[:5], b[5] & ~word))
+            turn = Mux(control.left, amount, -amount)[:6] & control.turns.replicate(6)
+            m.d.comb += distance.eq(shift_add | turn)
 
         # --- rotate
         doubled = Signal(64)
-        zero_extend = Mux(op[5], rotating & arithmetic & left, op[2] & ~subtract)
         stages = [Signal(64, name=f"rotated_{1 << n}") for n in range(2 if self.reduced else 6)]
-        m.d.comb += doubled.eq(Cat(a[:32], Mux(word, a[:32], Mux(zero_extend, 0, a[32:]))))
+        m.d.comb += doubled.eq(Cat(a[:32], Mux(word, a[:32], Mux(control.zero_extend, 0, a[32:]))))
         for n, stage in enumerate(stages):
             before = stages[n - 1] if n else doubled
             by = 1 << n
@@ -145,26 +187,22 @@ class Alu(wiring.Component):
         shifted_out = Cat(shift_add.any(), shift_add[1], shift_add.all())
         m.d.comb += [
             augend.eq(Cat(stages[1][:3] & ~shifted_out, stages[1][3:])),
-            addend.eq(b ^ subtract.replicate(64)),
-            total.eq(augend + addend + subtract),
+            addend.eq(b ^ control.subtract.replicate(64)),
+            total.eq(augend + addend + control.subtract),
         ]
-
-        set_less = adding & op[3] & op[2]
 
         # --- logic: XOR, OR, AND or B; A & 0 when not asked
         ones = (1 << 64) - 1
         single_bits = self._table(m, "bit_in_byte", [(1 << n) * (ones // 255) for n in range(8)], b[:3])
         single_byte = self._table(
-            m, "byte_of_bit", [0] * 8 + [255 << 8 * n for n in range(8)], Cat(b[3:6], logical & op[3])
+            m, "byte_of_bit", [0] * 8 + [255 << 8 * n for n in range(8)], Cat(b[3:6], control.single_bit)
         )
         operand = Signal(64)
         logic = Signal(64)
-        use_b = logical & ~op[3]
         m.d.comb += operand.eq(
-            ((b & use_b.replicate(64)) | (single_bits & single_byte)) ^ (logical & op[2]).replicate(64)
+            ((b & control.logic_of_b.replicate(64)) | (single_bits & single_byte)) ^ control.invert.replicate(64)
         )
-        function = Cat(logical & op[0], op[1] | ~logical)
-        with m.Switch(function):
+        with m.Switch(control.function):
             with m.Case(0):
                 m.d.comb += logic.eq(a ^ operand)
             with m.Case(1):
@@ -175,10 +213,10 @@ class Alu(wiring.Component):
                 m.d.comb += logic.eq(operand)
 
         # --- result
-        sum_ = total & (adding & ~set_less).replicate(64)
-        parts = sum_ | logic | (set_less & less_than(a, b, total, unsigned=op[1]))
+        sum_ = total & control.sum.replicate(64)
+        parts = sum_ | logic | (control.less & less_than(a, b, total, unsigned=control.unsigned))
         if not self.reduced:
-            parts |= self._shifted(m, rotating, amount, stages[-1])
+            parts |= self._shifted(m, amount, stages[-1])
         value = Signal(64)
         m.d.comb += [
             value.eq(parts),
@@ -186,20 +224,13 @@ class Alu(wiring.Component):
         ]
         return m
 
-    def _shifted(self, m: Module, rotating: Value, amount: Value, rotated: Value) -> Value:
+    def _shifted(self, m: Module, amount: Value, rotated: Value) -> Value:
         """The rotated word under its mask: bits up to `top` stay, or to the left of a left shift."""
-        a, word, op = self.a, self.word, Value.cast(self.op)
-        left, arithmetic, unmasked, special = op[0], op[1], op[2], op[3]
-        bit_extract = special & ~arithmetic & ~unmasked
+        a, control = self.a, self.control
+        word, rotating, shift_left = control.word, control.rotating, control.shift_left
         top = Signal(6)
-        shift_left = rotating & left & ~unmasked
-        with m.If(special):
-            # BEXT keeps bit 0, SEXT.B bits 7..0, SEXT.H and ZEXT.H bits 15..0
-            m.d.comb += top.eq(Cat((~bit_extract).replicate(3), unmasked))
-        with m.Elif(unmasked):
-            m.d.comb += top.eq(63)
-        with m.Else():
-            m.d.comb += top.eq(Mux(left, amount, Cat(~amount[:5], ~amount[5] & ~word)))
+        last = Mux(control.left, amount, Cat(~amount[:5], ~amount[5] & ~word))
+        m.d.comb += top.eq(Mux(control.top_is_fixed, control.top, last))
         ones = (1 << 64) - 1
         in_byte = [(2 << n) - 1 for n in range(8)] + [(1 << n) - 1 for n in range(8)]
         bits = self._table(m, "mask_bits", [row * (ones // 255) for row in in_byte], Cat(top[:3], shift_left))
@@ -207,6 +238,6 @@ class Alu(wiring.Component):
         below = self._table(m, "mask_below", [0] * 8 + [(1 << 8 * n) - 1 for n in range(8)], Cat(top[3:], rotating))
         keep = Signal(64)
         m.d.comb += keep.eq(((bits & byte) | below) ^ shift_left.replicate(64))
-        sign = Mux(special, Mux(unmasked, a[15], a[7]), Mux(word, a[31], a[63]))
-        fill = rotating & arithmetic & ~left & sign
+        sign = Mux(control.top_is_fixed, Mux(control.top[3], a[15], a[7]), Mux(word, a[31], a[63]))
+        fill = control.fills & sign
         return (rotated & keep) | (fill.replicate(64) & ~keep)

@@ -41,8 +41,8 @@ class BranchUnit(wiring.Component):
 
     Members, instruction in X
     -------------------------
-    valid, fresh, fire : In(1)
-        There is one; this is its first cycle there; it goes on to M.
+    valid, fresh, fire, moves : In(1)
+        There is one; this is its first cycle there; it goes on to M. M takes what comes, if it is only nothing.
     sound : In(1)
         It was fetched and is legal; `branch` is NONE where it is not.
     torn : In(1)
@@ -72,6 +72,8 @@ class BranchUnit(wiring.Component):
         What is in D and X came the wrong way.
     follows : Out(64)
         Where the program goes from there.
+    otherwise : Out(64)
+        The same where it is `wrong`, or no branch. Known sooner than which it is.
 
     Members, to fetch
     -----------------
@@ -88,6 +90,7 @@ class BranchUnit(wiring.Component):
                 "valid": In(1),
                 "fresh": In(1),
                 "fire": In(1),
+                "moves": In(1),
                 "sound": In(1),
                 "torn": In(1),
                 "late": In(1),
@@ -107,6 +110,7 @@ class BranchUnit(wiring.Component):
                 "late_address": In(64),
                 "wrong": Out(1),
                 "follows": Out(64),
+                "otherwise": Out(64),
                 "training": Out(Training(config)),
                 "repair": Out(Repair(config)),
             }
@@ -171,10 +175,10 @@ class BranchUnit(wiring.Component):
         after = Signal(Target)
         expected = Signal(64)  # the way the program went on
         other = Signal(64)  # the way it did not, after a late conditional branch
-        with m.If(self.fire):
+        m.d.sync += torn.eq(self.fire & self.torn)
+        with m.If(self.moves):
             m.d.sync += [
                 teaches.eq(self.sound & (is_branch | predicted.known)),
-                torn.eq(self.torn),
                 was_branch.eq(is_branch),
                 late.eq(self.late),
                 was_conditional.eq(conditional),
@@ -200,8 +204,6 @@ class BranchUnit(wiring.Component):
                     )
                 ),
             ]
-        with m.Else():
-            m.d.sync += torn.eq(0)
 
         late_taken = Signal()
         really_taken = Signal()
@@ -215,7 +217,8 @@ class BranchUnit(wiring.Component):
                 late & Mux(indirectly, self.late_address[1:] != expected[1:], self.late_condition != was_taken)
             ),
             self.wrong.eq(late_wrong & self.retires),
-            self.follows.eq(Mux(late_wrong, Mux(indirectly, Cat(C(0, 1), self.late_address[1:]), other), expected)),
+            self.otherwise.eq(Mux(late, Mux(indirectly, Cat(C(0, 1), self.late_address[1:]), other), expected)),
+            self.follows.eq(Mux(late_wrong, self.otherwise, expected)),
             learns.eq(torn | (teaches & self.retires)),
             train.address.eq(last),
             train.counter_index.eq(index),
@@ -237,27 +240,29 @@ class BranchUnit(wiring.Component):
         with m.Else():
             m.d.comb += train.counter.eq(Mux(counter == 0, 0, counter - 1))
 
-        # -- repair
-        repair = Repair(config).create()
-        m.d.comb += [
-            repair.valid.eq(self.wrong | self.redirect),
-            repair.history.eq(predicted.history),
-            repair.ras_top.eq(predicted.ras_top),
-            repair.conditional.eq(conditional & (predicted.known | taken)),
-            repair.taken.eq(taken),
-            repair.call.eq(is_branch & (kind == BranchKind.CALL)),
-            repair.returns.eq(is_branch & (kind == BranchKind.RETURN)),
-            repair.link.bits.eq(self.next_pc[1:]),
+        # -- repair, from X or from M: both are kept, since which it is is known last
+        from_x = Repair(config).create(path=("from_x",))
+        from_m = Repair(config).create(path=("from_m",))
+        m.d.sync += [
+            from_x.valid.eq(self.redirect),
+            from_x.history.eq(predicted.history),
+            from_x.ras_top.eq(predicted.ras_top),
+            from_x.conditional.eq(conditional & (predicted.known | taken)),
+            from_x.taken.eq(taken),
+            from_x.call.eq(is_branch & (kind == BranchKind.CALL)),
+            from_x.returns.eq(is_branch & (kind == BranchKind.RETURN)),
+            from_x.link.bits.eq(self.next_pc[1:]),
+            from_m.valid.eq(self.wrong),
+            from_m.history.eq(history),
+            from_m.ras_top.eq(ras_top),
+            from_m.conditional.eq(was_conditional & (known | late_taken)),
+            from_m.taken.eq(late_taken),
+            from_m.call.eq(was_kind == BranchKind.CALL),
+            from_m.returns.eq(was_kind == BranchKind.RETURN),
+            from_m.link.eq(after),
         ]
-        with m.If(self.wrong):
-            m.d.comb += [
-                repair.history.eq(history),
-                repair.ras_top.eq(ras_top),
-                repair.conditional.eq(was_conditional & (known | late_taken)),
-                repair.taken.eq(late_taken),
-                repair.call.eq(was_kind == BranchKind.CALL),
-                repair.returns.eq(was_kind == BranchKind.RETURN),
-                repair.link.eq(after),
-            ]
-        m.d.sync += [getattr(self.repair, name).eq(getattr(repair, name)) for name in Repair(config).members]
+        for name in Repair(config).members:
+            m.d.comb += getattr(self.repair, name).eq(
+                Mux(from_m.valid, getattr(from_m, name), getattr(from_x, name)),
+            )
         return m

@@ -16,7 +16,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..bus import axi4
-from .alu import Alu, Comparator
+from .alu import Alu, AluControl, Comparator, alu_control
 from .bits import Bits, is_bits
 from .branches import BranchUnit, predicted_members
 from .config import CoreConfig
@@ -33,7 +33,6 @@ from .interfaces import (
     Control,
     Memory,
     OperandA,
-    OperandB,
     ProbeSignature,
     Rvfi,
     System,
@@ -150,7 +149,10 @@ class Core(wiring.Component):
         m_waits = Signal()  # M's instruction stays
         m_flush = Signal()  # M's instruction ends with a redirect: whatever is behind it was in vain
         redirect = Signal()  # to fetch, a cycle later; what is in D then came the wrong way, too
+        by_m = Signal()  # it is M's
         redirect_pc = Signal(64)
+        m_redirect_pc = Signal(64)  # the two are kept apart: which counts is known last
+        x_redirect_pc = Signal(64)
 
         # -- stage registers
         x_valid = Signal()
@@ -159,11 +161,13 @@ class Core(wiring.Component):
         x_next = Signal(64)
         x_insn = Signal(32)
         x_control = Signal(Control)
+        x_alu = Signal(AluControl)
         x_immediate = Signal(64)
         x_rs1 = Signal(64)
         x_rs2 = Signal(64)
         x_rs1_late = Signal()  # the operand is the result of the instruction in M
         x_rs2_late = Signal()
+        x_needs = Signal()  # it is needed here: wait until it is an operand
         x_result_in_m = Signal()
         x_illegal = Signal()
         x_fault = Signal(FetchFault)
@@ -175,6 +179,7 @@ class Core(wiring.Component):
         m_pc = Signal(64)
         m_insn = Signal(32)
         m_control = Signal(Control)
+        m_alu = Signal(AluControl)
         m_rs1 = Signal(64)
         m_rs2 = Signal(64)
         m_address = Signal(64)
@@ -184,6 +189,8 @@ class Core(wiring.Component):
         m_illegal = Signal()
         m_fault = Signal(FetchFault)
         m_fault_in_second_half = Signal()
+        m_is_csr = Signal()
+        m_raises = Signal()  # an exception whatever happens
         m_result = Signal(64)
         m_retires = Signal()
 
@@ -194,6 +201,7 @@ class Core(wiring.Component):
         # ---------------------------------------------------------------------------------------------------- D
         bad = Signal()  # no instruction: operands do not matter
         late = Signal()
+        x_takes = Signal()  # X is free as soon as M moves
         m.d.comb += [
             decoder.insn.eq(instruction.insn),
             decoder.compressed.eq(instruction.compressed),
@@ -207,19 +215,19 @@ class Core(wiring.Component):
             operands.rs2_data.eq(registers.rs2_data),
             operands.x.valid.eq(x_valid),
             operands.x.rd.eq(x_control.rd),
-            operands.x.value.eq(alu.result),
             operands.x_result_in_m.eq(x_result_in_m),
             operands.m.valid.eq(m_valid),
             operands.m.rd.eq(m_control.rd),
-            operands.m.value.eq(m_result),
             operands.w.valid.eq(w_valid),
             operands.w.rd.eq(w_rd),
-            operands.w.value.eq(w_value),
+            operands.w_value.eq(w_value),
+            operands.immediate.eq(decoder.immediate),
+            operands.compressed.eq(instruction.compressed),
             late.eq(operands.rs1_late | operands.rs2_late),
             bad.eq(instruction.fault.valid | instruction.torn | decoder.control.illegal),
             # what a redirect overtakes is killed where it arrives: the redirect comes too late to stop it
-            # (one that is none waits for operands, too: that is known sooner than that it is none)
-            d_fire.eq(instruction.valid & ~operands.hazard & (~x_valid | ~x_blocked) & ~m_waits),
+            d_fire.eq(instruction.valid & x_takes & ~m_waits),
+            x_takes.eq(~x_valid | ~x_blocked),
             instruction.consume.eq(d_fire),
         ]
         m.d.sync += x_fresh.eq(d_fire)
@@ -230,11 +238,11 @@ class Core(wiring.Component):
                 x_next.eq(instruction.next_pc),
                 x_insn.eq(instruction.raw),
                 x_control.eq(decoder.control),
+                *(x_alu[k].eq(v) for k, v in alu_control(decoder.control.alu, decoder.control.word).items()),
                 x_immediate.eq(decoder.immediate),
-                x_rs1.eq(operands.rs1_value),
-                x_rs2.eq(operands.rs2_value),
                 x_rs1_late.eq(operands.rs1_late & ~bad),
                 x_rs2_late.eq(operands.rs2_late & ~bad),
+                x_needs.eq(operands.hazard & ~bad),
                 x_result_in_m.eq(result_in_m(decoder.control, late)),
                 x_illegal.eq(decoder.control.illegal),
                 x_fault.eq(instruction.fault),
@@ -245,47 +253,53 @@ class Core(wiring.Component):
             with m.If(bad):
                 m.d.sync += [x_control.rd.eq(0), x_control.unit.eq(Unit.ALU), x_control.branch.eq(Branch.NONE)]
         with m.Else():
-            with m.If(m_retires):  # X stays where it is: what it waited for is there now
-                m.d.sync += [x_rs1_late.eq(0), x_rs2_late.eq(0)]
-                with m.If(x_rs1_late):
-                    m.d.sync += x_rs1.eq(m_result)
-                with m.If(x_rs2_late):
-                    m.d.sync += x_rs2.eq(m_result)
+            with m.If(~m_waits):  # X stays where it is, or leaves: what it waited for is there now
+                m.d.sync += [x_rs1_late.eq(0), x_rs2_late.eq(0), x_needs.eq(0)]
             with m.If(x_fire):
                 m.d.sync += x_valid.eq(0)
+        # Operands. Whenever M moves, X's may be written: they come from D, or are what the instruction in M gave, or
+        # stay. So one signal enables them, the latest of all, and what it waits for is chosen before.
+        takes = instruction.valid & x_takes
+        for register, is_late, source in (
+            (x_rs1, x_rs1_late, operands.rs1_source),
+            (x_rs2, x_rs2_late, operands.rs2_source),
+        ):
+            from_m = Signal(name=f"{register.name}_from_m")
+            stays = Signal(name=f"{register.name}_stays")
+            m.d.comb += [
+                from_m.eq(Mux(takes, source.from_m, is_late)),
+                stays.eq(~takes & ~is_late),
+            ]
+            with m.If(~m_waits):
+                m.d.sync += register.eq(
+                    (m_result & from_m.replicate(64))
+                    | (alu.result & (takes & source.from_x).replicate(64))
+                    | (source.settled & takes.replicate(64))
+                    | (register & stays.replicate(64))
+                )
 
         # ---------------------------------------------------------------------------------------------------- X
         is_csr = m_control.unit == Unit.CSR
         x_is_memory = Signal()
-        x_address = Signal(64)  # branch target, or memory address
+        x_address = Signal(64)  # branch target
         x_deferred = Signal()
         x_second = Signal(64)  # second operand, for M
-        length = Mux(x_control.compressed, 2, 4)
-        base = Mux((x_control.branch == Branch.JALR) | (x_control.unit == Unit.MEMORY), x_rs1, x_pc)
-        takes_immediate = ((x_control.unit == Unit.ALU) & (x_control.operand_b == OperandB.IMMEDIATE)) | (
-            x_control.branch == Branch.JALR
-        )
+        base = Mux(x_control.branch == Branch.JALR, x_rs1, x_pc)
         m.d.comb += [
-            alu.op.eq(x_control.alu),
-            alu.word.eq(x_control.word),
+            alu.control.eq(x_alu),
             alu.a.eq(Mux(x_control.operand_a == OperandA.PC, x_pc, x_rs1)),
             x_is_memory.eq(x_valid & (x_control.unit == Unit.MEMORY)),
             x_address.eq(base + x_immediate),
             x_deferred.eq(x_rs1_late | x_rs2_late),
-            x_second.eq(Mux(takes_immediate, x_immediate, x_rs2)),
+            x_second.eq(Mux(x_control.branch == Branch.JALR, x_immediate, x_rs2)),
+            alu.b.eq(x_rs2),
         ]
-        with m.Switch(x_control.operand_b):
-            with m.Case(OperandB.RS2):
-                m.d.comb += alu.b.eq(x_rs2)
-            with m.Case(OperandB.IMMEDIATE):
-                m.d.comb += alu.b.eq(x_immediate)
-            with m.Default():
-                m.d.comb += alu.b.eq(length)
 
         m.d.comb += [
             branches.valid.eq(x_valid),
             branches.fresh.eq(x_fresh),
             branches.fire.eq(x_fire),
+            branches.moves.eq(~m_waits),
             branches.sound.eq(~x_illegal & ~x_fault.valid),
             branches.torn.eq(x_torn),
             branches.late.eq(x_deferred & (x_control.unit == Unit.BRANCH)),
@@ -310,35 +324,47 @@ class Core(wiring.Component):
             bits.condition.eq(comparator.condition),
             bits.hold.eq(~x_valid | (x_control.unit != Unit.ALU) | ~is_bits(x_control.alu)),
             memory.x_memory.eq(x_is_memory),
-            memory.x_address.eq(x_address),
+            memory.x_address.eq(x_rs1 + x_immediate),  # an adder of its own: what it adds needs no choice
             memory.x_size.eq(x_control.size),
+            memory.x_kind.eq(x_control.memory),
             memory.x_enters.eq(x_fire & x_is_memory),
-            x_blocked.eq(x_is_memory & memory.busy_port),
+            memory.moves.eq(~m_waits),
+            x_blocked.eq(x_needs | (x_is_memory & memory.busy_port)),
             x_fire.eq(x_valid & ~x_blocked & ~m_waits),
         ]
         m.d.sync += m_fresh.eq(x_fire)
         with m.If(x_fire):
+            m.d.sync += m_pc.eq(x_pc)
+        with m.If(~m_waits):
             m.d.sync += [
-                m_valid.eq(~x_torn),
-                m_pc.eq(x_pc),
+                m_valid.eq(x_fire & ~x_torn),
                 m_insn.eq(x_insn),
                 m_control.eq(x_control),
+                m_alu.eq(x_alu),
                 m_rs1.eq(Mux(x_rs1_late, m_result, x_rs1)),
                 m_rs2.eq(Mux(x_rs2_late, m_result, x_second)),
-                m_address.eq(x_address),
+                m_address.eq(memory.x_address),
                 m_value.eq(alu.result),
                 m_deferred.eq(x_deferred & (x_control.unit == Unit.ALU)),
                 m_bits.eq((x_control.unit == Unit.ALU) & is_bits(x_control.alu)),
                 m_illegal.eq(x_illegal),
                 m_fault.eq(x_fault),
                 m_fault_in_second_half.eq(x_fault_in_second_half),
+                m_is_csr.eq(x_valid & (x_control.unit == Unit.CSR)),
+                m_raises.eq(
+                    x_illegal
+                    | x_fault.valid
+                    | (
+                        (x_control.unit == Unit.SYSTEM)
+                        & ((x_control.system == System.ECALL) | (x_control.system == System.EBREAK))
+                    )
+                ),
             ]
-        with m.Elif(~m_waits):
-            m.d.sync += m_valid.eq(0)
 
         # ---------------------------------------------------------------------------------------------------- M
         go = Signal()  # executes: no exception known from before, not interrupted
-        m_settled = Signal()  # not in its first or second cycle, but then anything
+        m_settled = Signal()  # not in its second cycle, but in its first anything
+        m_looked = ~m_fresh & m_settled  # so that a CSR was looked at
         # an exception or interrupt is noted in one cycle, and is taken in the next
         interrupted = Signal()
         raised = Signal()
@@ -360,13 +386,13 @@ class Core(wiring.Component):
             go.eq(m_valid & ~interrupted & ~trapped & ~m_illegal & ~m_fault.valid),
             csr.prepare.eq(x_fire),
             csr.prepare_address.eq(x_insn[20:32]),
-            csr.look.eq(go & is_csr & ~m_fresh),  # in its second cycle the CSR's address is decoded
-            csr.access.eq(csr.look & m_settled),
+            csr.look.eq(m_is_csr & ~m_fresh),  # in its second cycle the CSR's address is decoded
+            csr.access.eq(go & is_csr & m_looked),
             csr.address.eq(m_insn[20:32]),
             csr.op.eq(m_control.csr),
             csr.operand.eq(Mux(m_control.csr_immediate, m_insn[15:20], m_rs1)),
             csr.return_supervisor.eq(system == System.SRET),
-            memory.m_valid.eq(go & is_memory),
+            memory.m_valid.eq(m_valid & ~interrupted & ~trapped & is_memory),
             memory.m_data.eq(m_rs2),
             memory.m_memory.eq(m_control.memory),
             memory.m_size.eq(m_control.size),
@@ -379,8 +405,7 @@ class Core(wiring.Component):
             divider.op.eq(m_control.div),
             divider.word.eq(m_control.word),
             divider.start.eq(go & m_fresh & (m_control.unit == Unit.DIVIDE)),
-            late_alu.op.eq(m_control.alu),
-            late_alu.word.eq(m_control.word),
+            late_alu.control.eq(m_alu),
             late_alu.a.eq(m_rs1),
             late_alu.b.eq(m_rs2),
             bits.later_op.eq(m_control.alu),
@@ -392,7 +417,7 @@ class Core(wiring.Component):
             late_comparator.a.eq(m_rs1),
             late_comparator.b.eq(m_rs2),
             branches.late_condition.eq(late_comparator.condition),
-            branches.late_address.eq(late_alu.result),
+            branches.late_address.eq(m_rs1 + m_rs2),  # (as the second ALU would, without its choices)
             exceptions.unit.eq(m_control.unit),
             exceptions.system.eq(system),
             exceptions.insn.eq(m_insn),
@@ -400,8 +425,10 @@ class Core(wiring.Component):
             exceptions.fault.eq(m_fault),
             exceptions.fault_in_second_half.eq(m_fault_in_second_half),
             exceptions.illegal.eq(m_illegal),
+            exceptions.known.eq(m_raises),
+            exceptions.valid.eq(m_valid & ~trapped),
             exceptions.privilege.eq(csr.privilege),
-            exceptions.csr_illegal.eq(csr.illegal),
+            exceptions.csr_illegal.eq(m_looked & csr.refused),
             exceptions.mret_illegal.eq(csr.mret_illegal),
             exceptions.sret_illegal.eq(csr.sret_illegal),
             exceptions.wfi_illegal.eq(csr.wfi_illegal),
@@ -422,7 +449,7 @@ class Core(wiring.Component):
         ]
 
         # A cycle late: whatever changes them, fetch begins anew behind it.
-        m.d.sync += [memory.context.eq(csr.data_context), fetch.context.eq(csr.fetch_context)]
+        m.d.comb += [memory.context.eq(csr.data_context), fetch.context.eq(csr.fetch_context)]
 
         # what takes its time
         ends = Signal()  # the instruction in M is over, if it does not trap and is no load or store that hits
@@ -436,21 +463,23 @@ class Core(wiring.Component):
                 m.d.comb += ends.eq(divider.done & ~m_fresh)  # `done` stays from the last division
             with m.Case(Unit.CSR):
                 m.d.comb += [
-                    ends.eq(Mux(csr.pmp_written | fences.pmp_started, fences.ends, ~m_fresh & m_settled)),
-                    refetch.eq(csr.flush | fences.pmp_started),
+                    # (all this does not wait for `csr.access`)
+                    ends.eq(Mux(csr.writes_pmp | fences.pmp_started, fences.ends, m_looked)),
+                    refetch.eq((m_looked & csr.flushes) | fences.pmp_started),
                     fences.pmp_written.eq(csr.commit & csr.pmp_written),
                 ]
             with m.Case(Unit.SYSTEM):
                 with m.Switch(system):
+                    # (what may be refused waits for that: a cycle)
                     with m.Case(System.MRET, System.SRET):
-                        m.d.comb += returning.eq(1)
+                        m.d.comb += [ends.eq(~m_fresh), returning.eq(1)]
                     with m.Case(System.WFI):
-                        m.d.comb += ends.eq(csr.wfi_wake)
+                        m.d.comb += ends.eq(~m_fresh & csr.wfi_wake)
                     with m.Case(System.FENCE):
                         m.d.comb += ends.eq(memory.drained)
                     with m.Case(System.FENCE_I, System.SFENCE_VMA):
                         m.d.comb += [
-                            fences.fence.eq(go & ~exceptions.raised),
+                            fences.fence.eq(go & ~m_fresh & ~exceptions.raised),
                             ends.eq(fences.ends),
                             refetch.eq(1),
                         ]
@@ -467,14 +496,14 @@ class Core(wiring.Component):
         m_leaves = m_valid & (refetch | returning)  # what is in X will not be executed, wherever it goes
         m.d.comb += branches.overtaken.eq(m_leaves)
         m.d.sync += redirect.eq(m_flush | branches.wrong | branches.redirect)
+        m.d.sync += [by_m.eq(trapped | m_leaves | branches.wrong), x_redirect_pc.eq(branches.redirect_pc)]
         with m.If(trapped):
-            m.d.sync += redirect_pc.eq(csr.trap_vector)
-        with m.Elif(m_leaves):
-            m.d.sync += redirect_pc.eq(Mux(returning, csr.return_pc, branches.follows))
-        with m.Elif(branches.wrong):
-            m.d.sync += redirect_pc.eq(branches.follows)
+            m.d.sync += m_redirect_pc.eq(csr.trap_vector)
+        with m.Elif(m_leaves & returning):
+            m.d.sync += m_redirect_pc.eq(csr.return_pc)
         with m.Else():
-            m.d.sync += redirect_pc.eq(branches.redirect_pc)
+            m.d.sync += m_redirect_pc.eq(branches.otherwise)
+        m.d.comb += redirect_pc.eq(Mux(by_m, m_redirect_pc, x_redirect_pc))
         with m.If(m_flush | branches.wrong):
             m.d.sync += [x_valid.eq(0), m_valid.eq(0)]
         m.d.comb += [fetch.redirect.eq(redirect), fetch.redirect_pc.eq(redirect_pc)]
@@ -501,16 +530,13 @@ class Core(wiring.Component):
         m.d.comb += [
             early_result.eq(Mux(m_bits, bits.result, m_value)),
             m_result.eq(
-                Mux(
-                    is_memory & ~memory.reply,
-                    memory.loaded,
-                    Mux(m_deferred, late_alu.result, early_result),
-                )
+                (memory.loaded & (is_memory & ~memory.reply).replicate(64))
+                | Mux(m_deferred, late_alu.result, early_result)
             ),
         ]
         with m.Switch(m_control.unit):
             with m.Case(Unit.MEMORY):
-                m.d.comb += early_result.eq(memory.reply_data)
+                m.d.comb += early_result.eq(Mux(memory.reply, memory.reply_data, 0))
             with m.Case(Unit.MULTIPLY):
                 m.d.comb += early_result.eq(multiplier.result)
             with m.Case(Unit.DIVIDE):
@@ -572,7 +598,7 @@ class Core(wiring.Component):
             self.events.load.eq(m_retires & is_memory & (m_control.memory != Memory.STORE)),
             self.events.store.eq(m_retires & is_memory & (m_control.memory == Memory.STORE)),
             self.events.stall_frontend.eq(~instruction.valid & ~m_waits),
-            self.events.stall_hazard.eq(instruction.valid & operands.hazard & ~m_waits),
+            self.events.stall_hazard.eq(x_valid & x_needs & ~m_waits),
             self.events.stall_memory.eq(m_waits & is_memory),
             self.retire.eq(m_retires),
             self.exception.eq(trapped & ~trap.interrupt),

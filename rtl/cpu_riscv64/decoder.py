@@ -63,6 +63,20 @@ class Arithmetic(data.Struct):
     unary: 3
 
 
+class Opcode(data.Struct):
+    """Entry of the table of opcodes: what is wanted early."""
+
+    operand_b: OperandB
+    i: 1
+    s: 1
+    b: 1
+    u: 1
+    j: 1
+
+
+_BY_OPCODE = ("operand_b", "i", "s", "b", "u", "j")
+
+
 class Unary(data.Struct):
     """Entry of the table of operations with one operand."""
 
@@ -164,6 +178,21 @@ def first_table() -> list[dict]:
         format_ = formats.pop()
         if format_ is not Format.NONE:
             entry[format_.name.lower()] = 1
+        table.append(entry)
+    return table
+
+
+def opcode_table() -> list[dict]:
+    """What the first table says whatever funct3 is, addressed by opcode bits 6..2: one level of logic."""
+    first = first_table()
+    table: list[dict] = []
+    for opcode in range(32):
+        rows = [row for row in first[opcode::32] if row]
+        entry: dict = {}
+        for row in rows:
+            for name, value in row.items():
+                if name in _BY_OPCODE and entry.setdefault(name, value) != value:
+                    raise ValueError(f"{name} differs among instructions of opcode {opcode << 2 | 3:#x}")
         table.append(entry)
     return table
 
@@ -273,6 +302,7 @@ class Decoder(wiring.Component):
 
         arithmetic_rows, unary_rows = arithmetic_tables()
         first = rom("first", First, first_table(), Cat(insn[2:7], insn[12:15]))
+        by_opcode = rom("by_opcode", Opcode, opcode_table(), insn[2:7])
         funct7_key = Cat(insn[25 + bit] for bit in FUNCT7_KEY)
         arithmetic = rom("arithmetic", Arithmetic, arithmetic_rows, Cat(insn[3], insn[5], insn[12:15], funct7_key))
         unary = rom("unary", Unary, unary_rows, Cat(rs2, arithmetic.unary))
@@ -320,7 +350,7 @@ class Decoder(wiring.Component):
             control.word.eq(Mux(first.arithmetic, arithmetic.word, first.word)),
             control.alu.eq(AluOp(Mux(first.arithmetic, alu, Value.cast(first.alu)))),
             control.operand_a.eq(first.operand_a),
-            control.operand_b.eq(first.operand_b),
+            control.operand_b.eq(by_opcode.operand_b),
             control.branch.eq(first.branch),
             control.memory.eq(Memory(memory)),
             control.size.eq(bits("size")),
@@ -335,15 +365,15 @@ class Decoder(wiring.Component):
         ]
 
         # --- immediate (Unprivileged figure 2.4), by the ranges of bits that move together
-        sign = insn[31] & (first.i | first.s | first.b | first.u | first.j)
+        sign = insn[31] & (by_opcode.i | by_opcode.s | by_opcode.b | by_opcode.u | by_opcode.j)
         m.d.comb += self.immediate.eq(
             Cat(
-                Mux(first.i, insn[20], first.s & insn[7]),
-                Mux(first.i | first.j, insn[21:25], Mux(first.s | first.b, insn[8:12], 0)),
-                Mux(first.i | first.s | first.b | first.j, insn[25:31], 0),
-                Mux(first.j, insn[20], Mux(first.b, insn[7], Mux(first.u, 0, sign))),
-                Mux(first.u | first.j, insn[12:20], sign.replicate(8)),
-                Mux(first.u, insn[20:31], sign.replicate(11)),
+                Mux(by_opcode.i, insn[20], by_opcode.s & insn[7]),
+                Mux(by_opcode.i | by_opcode.j, insn[21:25], Mux(by_opcode.s | by_opcode.b, insn[8:12], 0)),
+                Mux(by_opcode.i | by_opcode.s | by_opcode.b | by_opcode.j, insn[25:31], 0),
+                Mux(by_opcode.j, insn[20], Mux(by_opcode.b, insn[7], Mux(by_opcode.u, 0, sign))),
+                Mux(by_opcode.u | by_opcode.j, insn[12:20], sign.replicate(8)),
+                Mux(by_opcode.u, insn[20:31], sign.replicate(11)),
                 sign.replicate(33),
             )
         )

@@ -121,14 +121,14 @@ def _immediate(name: str, extension: str, top: str, funct3: str, alu: AluOp, wor
 
 
 def _load(name: str, funct3: str, size: int, unsigned: int):
-    control = {"unit": Unit.MEMORY, "alu": AluOp.ADD, "operand_b": OperandB.IMMEDIATE}
+    control = {"unit": Unit.MEMORY, "alu": AluOp.ADD, "operand_b": OperandB.RS2}
     control |= {"memory": Memory.LOAD, "size": size, "unsigned": unsigned}
     pattern = _pattern("-" * 12, REGISTER, funct3, REGISTER, LOAD)
     return Instruction(name, "I", pattern, Format.I, ("rs1",), True, control)
 
 
 def _store(name: str, funct3: str, size: int):
-    control = {"unit": Unit.MEMORY, "alu": AluOp.ADD, "operand_b": OperandB.IMMEDIATE}
+    control = {"unit": Unit.MEMORY, "alu": AluOp.ADD, "operand_b": OperandB.RS2}
     control |= {"memory": Memory.STORE, "size": size}
     pattern = _pattern("-" * 7, REGISTER, REGISTER, funct3, REGISTER, STORE)
     return Instruction(name, "I", pattern, Format.S, ("rs1", "rs2"), False, control)
@@ -141,7 +141,7 @@ def _branch(name: str, funct3: str, alu: AluOp):
 
 
 def _atomic(name: str, funct5: str, size: int, memory: Memory, amo: AmoOp | None = None):
-    control = {"unit": Unit.MEMORY, "alu": AluOp.ADD, "operand_b": OperandB.IMMEDIATE}
+    control = {"unit": Unit.MEMORY, "alu": AluOp.ADD, "operand_b": OperandB.RS2}
     control |= {"memory": memory, "size": size}
     if amo is not None:
         control["amo"] = amo

@@ -72,6 +72,9 @@ class CsrFile(wiring.Component):
     flush : Out(1)
         The write changes translation, protection, a counter, or which interrupts are taken (that is looked at again
         at once, Privileged 3.1.9): instructions behind it must be fetched again.
+    refused, flushes, writes_pmp : Out(1)
+        What `illegal` and `flush` say, and whether a PMP CSR is written, where there is `access`; sooner, and anything
+        where there is none.
     pmp_written : Out(1)
         One cycle, with `commit`: a PMP CSR changes; TLB entries hold stale permissions.
     trap : In(TrapRequest)
@@ -121,6 +124,9 @@ class CsrFile(wiring.Component):
                 "read_data": Out(64),
                 "illegal": Out(1),
                 "flush": Out(1),
+                "refused": Out(1),
+                "flushes": Out(1),
+                "writes_pmp": Out(1),
                 "pmp_written": Out(1),
                 "trap": In(TrapRequest),
                 "trap_vector": Out(64),
@@ -200,7 +206,7 @@ class CsrFile(wiring.Component):
         machine, user = self.privilege == Privilege.MACHINE, self.privilege == Privilege.USER
         number = self.address[:5]
         writes, allowed, old = Signal(), Signal(), Signal(64)
-        refused, counted = Signal(), Signal()
+        counted = Signal()
         prepared_counter = Signal(5)  # a cycle ahead of `look`
         with m.If(self.prepare):
             m.d.sync += prepared_counter.eq(self.prepare_address[:5])
@@ -233,13 +239,15 @@ class CsrFile(wiring.Component):
                 m.d.comb += allowed.eq(machine | ~user & ~mstatus[_TVM])
         exists = decoded.place != 0
         m.d.sync += [
-            refused.eq(~exists | ~allowed | writes & (self.address[10:12] == 3)),
+            self.refused.eq(~exists | ~allowed | writes & (self.address[10:12] == 3)),
             counted.eq(decoded.place == counting),
         ]
         m.d.comb += [
-            self.illegal.eq(self.access & refused),
+            self.illegal.eq(self.access & self.refused),
             self.read_data.eq(Mux(counted, counters.value, old)),
-            self.flush.eq(self.access & writes & decoded.flush),
+            self.flushes.eq(writes & decoded.flush),
+            self.writes_pmp.eq(writes & decoded.pmp),
+            self.flush.eq(self.access & self.flushes),
             self.pmp_select.eq(self.look & decoded.pmp),
         ]
 

@@ -4,7 +4,7 @@ A block leaves when its last halfword, or the one predicted to leave it, is cons
 block and end in the next. The first entry is always the oldest, so that alignment is one small multiplexer.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -123,6 +123,8 @@ class FetchBuffer(wiring.Component):
         out = self.instruction
 
         entries = [BlockSignature(config).create(path=(f"entry{i}",)) for i in range(DEPTH)]
+        # which halfwords would begin an instruction of two: known before it is known which does
+        long = [Signal(4, name=f"entry{i}_long") for i in range(DEPTH)]
         pc = Signal(64, init=config.reset_pc)
         drop = Signal()  # the first entry was consumed together with the block before it
         shift = Signal()
@@ -142,12 +144,15 @@ class FetchBuffer(wiring.Component):
                 m.d.comb += before.eq(1)
             else:
                 m.d.comb += before.eq(Mux(shift, entry.valid, entries[i - 1].valid))
-            with m.If(stays):
-                if after is not None:
-                    with m.If(shift):
-                        m.d.sync += [getattr(entry, name).eq(getattr(after, name)) for name in names]
-            with m.Elif(self.block.valid & before):
-                m.d.sync += [getattr(entry, name).eq(getattr(self.block, name)) for name in names]
+            # What goes into an entry does not depend on `shift`: one that stays empty may be given anything.
+            comes = {name: Value.cast(getattr(self.block, name)) for name in names}
+            is_long = Cat(self.block.bytes.word_select(n, 16)[:2].all() for n in range(4))
+            if after is not None:
+                comes = {name: Mux(after.valid, getattr(after, name), value) for name, value in comes.items()}
+                is_long = Mux(after.valid, long[i + 1], is_long)
+            with m.If(shift | ~entry.valid):
+                m.d.sync += [Value.cast(getattr(entry, name)).eq(value) for name, value in comes.items()]
+                m.d.sync += long[i].eq(is_long)
             m.d.sync += entry.valid.eq((stays | (self.block.valid & before)) & ~self.redirect)
 
         # -- alignment
@@ -164,7 +169,7 @@ class FetchBuffer(wiring.Component):
         at_end = Signal(2)
         m.d.comb += [
             out.raw.eq(Cat(halfwords[position], following[position])),
-            compressed.eq(out.raw[:2] != 3),
+            compressed.eq(~long[0].bit_select(position, 1)),
             straddles.eq((position == 3) & ~compressed),
             end.eq(Mux(compressed, position, Cat(~position[0], position[0] ^ position[1]))),
             source.eq(Mux(straddles, second.prediction, first.prediction)),

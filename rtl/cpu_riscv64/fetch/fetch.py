@@ -48,7 +48,7 @@ class Fetch(wiring.Component):
     idle : Out(1)
         No refill or translation is under way (counted while `hold`).
     context : In(TranslationContext)
-        Of the current privilege mode.
+        Of the current privilege mode, a cycle ahead.
     flush_cache : In(1)
         FENCE.I, while `hold` and `idle`; `flushing` until it is done.
     sfence_valid : In(1), sfence : In(SfenceRequest)
@@ -96,7 +96,7 @@ class Fetch(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.cache = cache = InstructionCache(config)
-        m.submodules.tlb = tlb = Tlb(config, ram_style="distributed")
+        m.submodules.tlb = tlb = Tlb(config)
         m.submodules.predictor = predictor = Predictor(config)
         m.submodules.buffer = buffer = FetchBuffer(config)
         m.submodules.queue = queue = InstructionQueue(config)
@@ -107,6 +107,8 @@ class Fetch(wiring.Component):
         connect(m, flipped(self.probe), cache.probe)
         connect(m, flipped(self.bus), cache.bus)
 
+        context = Signal(TranslationContext)
+        m.d.sync += context.eq(self.context)
         pc = Signal(64, init=config.reset_pc)
         next_pc = Signal(64)
         looked_up = Signal()  # the arrays answer for `pc`
@@ -197,7 +199,7 @@ class Fetch(wiring.Component):
                             m.next = "Refill"
                         with m.Else():
                             m.d.comb += self.miss_tlb.eq(1)
-                            m.d.sync += [walk_va.eq(pc), walk_short.eq(0), walk_context.eq(self.context)]
+                            m.d.sync += [walk_va.eq(pc), walk_short.eq(0), walk_context.eq(context)]
                             m.next = "Walk"
                 with m.Elif(~fault_waits & ~self.hold & ~cache.busy & ~tlb.busy):
                     m.d.comb += proceed.eq(1)

@@ -267,11 +267,7 @@ class Predictor(wiring.Component):
         # -- history and return stack, as of the next block
         link = Signal(Target)
         block = self.pc[3 : 1 + TARGET_BITS]
-        following = (block + 1)[: len(block)]
-        m.d.comb += [
-            link.bits.eq(Mux(chosen.offset == 3, Cat(Const(0, 2), following), Cat((chosen.offset + 1)[:2], block))),
-            history_next.eq(history),
-        ]
+        m.d.comb += history_next.eq(history)
         with m.If(repair.valid):
             m.d.comb += history_next.eq(Mux(repair.conditional, Cat(repair.taken, repair.history), repair.history))
             m.d.sync += ras_top.eq(repair.ras_top)
@@ -285,15 +281,21 @@ class Predictor(wiring.Component):
         # a call or return that was predicted changes the stack a cycle later: its target is not read before
         calls = Signal()
         returns = Signal()
-        calls_link = Signal(Target)
+        calls_block = Signal.like(block)
+        calls_offset = Signal(2)
+        following = (calls_block + 1)[: len(block)]
+        m.d.comb += link.bits.eq(
+            Mux(calls_offset == 3, Cat(Const(0, 2), following), Cat((calls_offset + 1)[:2], calls_block))
+        )
         m.d.sync += [
             calls.eq(self.accept & prediction.taken & (chosen.kind == BranchKind.CALL)),
             returns.eq(self.accept & prediction.taken & (chosen.kind == BranchKind.RETURN)),
-            calls_link.eq(link),
+            calls_block.eq(block),
+            calls_offset.eq(chosen.offset),
         ]
         with m.If(~repair.valid):
             with m.If(calls):
-                m.d.sync += [ras_top.eq(ras_top + 1), return_stack[(ras_top + 1)[: len(ras_top)]].eq(calls_link)]
+                m.d.sync += [ras_top.eq(ras_top + 1), return_stack[(ras_top + 1)[: len(ras_top)]].eq(link)]
             with m.If(returns):
                 m.d.sync += ras_top.eq(ras_top - 1)
         with m.If(repair.valid):

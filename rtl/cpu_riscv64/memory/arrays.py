@@ -10,12 +10,25 @@ What a word is while it is written does not count: a line that comes has no vali
 written is a `conflict` of the store buffer, and nothing writes while a line is read out.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..config import COLLISIONS_UNUSED, CoreConfig
+
+
+class Alignment(data.Struct):
+    """What an access wants of its doubleword. The fields are registers' business: every bit of a value waits for them.
+
+    `shift`: its first byte; `last`: its last one, whose top bit is the sign; `keep`: the bytes of the value that are
+    not extension; `signed`: extended by the sign, not by zeros.
+    """
+
+    shift: 3
+    last: 3
+    keep: 8
+    signed: 1
 
 
 class DataArrays(wiring.Component):
@@ -41,10 +54,10 @@ class DataArrays(wiring.Component):
         `value` and `victim_ppn` come from this way, whatever hits (an eviction).
     given : In(1), given_word : In(64)
         With `force` of way 0: `value` comes from this word.
-    shift : In(3), size : In(2), unsigned : In(1)
-        How to align. `shift` + bytes wanted must not be more than 8, so it is 0 where `size` is 3.
+    alignment : In(Alignment)
+        How to align.
     value : Out(64)
-        The bytes read last, from `shift` on, extended from `size`. Zero where nothing hits.
+        The bytes read last, moved down and extended. Zero where nothing hits.
     victim_way : In(range(ways)), victim_valid : Out(1), victim_ppn : Out(ppn_width)
         Tag of that way in the set read last.
     tag_write : In(ways), tag_set : In(6), tag_valid : In(1), tag_ppn : In(ppn_width)
@@ -75,9 +88,7 @@ class DataArrays(wiring.Component):
                 "force_way": In(range(ways)),
                 "given": In(1),
                 "given_word": In(64),
-                "shift": In(3),
-                "size": In(2),
-                "unsigned": In(1),
+                "alignment": In(Alignment),
                 "value": Out(64),
                 "victim_way": In(range(ways)),
                 "victim_valid": Out(1),
@@ -102,7 +113,6 @@ class DataArrays(wiring.Component):
         m = Module()
         config = self.config
         tag_shape = data.StructLayout({"valid": 1, "ppn": config.ppn_width})
-        alignment = Alignment(m, shift=self.shift, size=self.size, unsigned=self.unsigned)
         values = []
         any_way = [Signal(config.cache_ways, name=f"page{page}_in") for page in range(3)]
         for way in range(config.cache_ways):
@@ -145,7 +155,7 @@ class DataArrays(wiring.Component):
                 word_write.en.eq(Mux(self.word_way == way, self.word_write, 0)),
             ]
             word = word_read.data if way else Mux(self.given, self.given_word, word_read.data)
-            values.append(Mux(selected, alignment.align(m, word), 0))
+            values.append(Mux(selected, align(word, self.alignment), 0))
             with m.If(self.victim_way == way):
                 m.d.comb += [self.victim_valid.eq(tag_read.data.valid), self.victim_ppn.eq(tag_read.data.ppn)]
             with m.If(self.hit_ways[way]):
@@ -171,34 +181,30 @@ class DataArrays(wiring.Component):
         return m
 
 
-class Alignment:
-    """Moves the bytes of an access down to bit 0 and extends them: what does not depend on the word is computed once.
+def last_byte(shift: ValueLike, size: ValueLike) -> Value:
+    """`Alignment.last` of an access of 2**size bytes."""
+    return (Value.cast(shift) + ((1 << Value.cast(size)) - 1))[:3]
+
+
+def kept_bytes(size: ValueLike) -> Value:
+    """`Alignment.keep` of an access of 2**size bytes."""
+    return ((1 << (1 << Value.cast(size))) - 1)[:8]
+
+
+def align(word: Value, how: Alignment) -> Value:
+    """`word` with the bytes of an access moved down to bit 0, and extended.
 
     An access does not leave its doubleword, so each byte of the result has few sources: byte 0 any, bytes 4 to 7 only
     themselves.
     """
-
-    def __init__(self, m: Module, *, shift: Value, size: Value, unsigned: Value):
-        self.shift = shift
-        self.signed = ~unsigned
-        # the last byte of the access, whose top bit is the sign
-        self.last = Signal(3)
-        self.keep = Signal(8)
-        m.d.comb += [
-            self.last.eq(shift + ((1 << size) - 1)),
-            self.keep.eq((1 << (1 << size)) - 1),
-        ]
-
-    def align(self, m: Module, word: Value) -> Value:
-        """The extended value of `word`."""
-        lanes = [word.word_select(lane, 8) for lane in range(8)]
-        fill = choose(self.last, [lane[7] for lane in lanes]) & self.signed
-        result = []
-        # (byte of the result, number of shifts it may have come by)
-        for byte, sources in ((0, 8), (1, 7), (2, 5), (3, 5), (4, 1), (5, 1), (6, 1), (7, 1)):
-            moved = choose(self.shift, lanes[byte : byte + sources])
-            result.append(moved if byte == 0 else Mux(self.keep[byte], moved, fill.replicate(8)))
-        return Cat(result)
+    lanes = [word.word_select(lane, 8) for lane in range(8)]
+    fill = choose(how.last, [lane[7] for lane in lanes]) & how.signed
+    result = []
+    # (byte of the result, number of shifts it may have come by)
+    for byte, sources in ((0, 8), (1, 7), (2, 5), (3, 5), (4, 1), (5, 1), (6, 1), (7, 1)):
+        moved = choose(how.shift, lanes[byte : byte + sources])
+        result.append(moved if byte == 0 else Mux(how.keep[byte], moved, fill.replicate(8)))
+    return Cat(result)
 
 
 def choose(index: Value, values: list[Value]) -> Value:

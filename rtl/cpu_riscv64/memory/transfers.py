@@ -161,13 +161,21 @@ class Transfers(wiring.Component):
             with m.If(ask_single & bus.ar.ready):
                 m.d.sync += address_sent.eq(1)
 
-        # -- R
-        r = bus.r.payload
-        for_fill = r.id == FILL_ID
+        # -- R, through a register: who else waits for a beat waits for it early in the cycle
+        came_fill = Signal()
+        came_single = Signal()
+        r = Signal.like(bus.r.payload)
+        for_fill = bus.r.payload.id == FILL_ID
+        with m.If(bus.r.ready):
+            m.d.sync += [
+                came_fill.eq(bus.r.valid & for_fill),
+                came_single.eq(bus.r.valid & ~for_fill),
+                r.eq(bus.r.payload),
+            ]
         refused = r.resp.as_value()[1]
         m.d.comb += [
-            bus.r.ready.eq(~for_fill | ~self.hold_beats),
-            self.beat.eq(bus.r.valid & for_fill & ~self.hold_beats),
+            bus.r.ready.eq(~came_fill | ~self.hold_beats),
+            self.beat.eq(came_fill & ~self.hold_beats),
             self.beat_line.eq(lines[oldest]),
             self.beat_way.eq(ways[oldest]),
             self.beat_index.eq(beat),
@@ -179,7 +187,7 @@ class Transfers(wiring.Component):
             with m.If(beat == LINE_BEATS - 1):
                 m.d.comb += [self.filled.eq(1), self.failed.eq(bad | refused)]
                 m.d.sync += [bad.eq(0), pending.bit_select(oldest, 1).eq(0), oldest.eq(oldest + 1)]
-        with m.If(bus.r.valid & ~for_fill):
+        with m.If(came_single):
             m.d.comb += [self.single_done.eq(1), self.single_error.eq(refused)]
 
         # -- AW, W, B: the write-back buffer, or a single write (never both: the sequencer waits)

@@ -36,7 +36,7 @@ from ..interfaces import (
     walk_response_layout,
 )
 from ..mmu.tlb import Tlb
-from .arrays import DataArrays
+from .arrays import Alignment, DataArrays, kept_bytes, last_byte
 from .store_buffer import StoreBuffer
 from .stream import StreamPrefetcher
 from .transfers import Transfers
@@ -64,10 +64,10 @@ class MemoryUnit(wiring.Component):
 
     Members
     -------
-    x_memory : In(1), x_address : In(64), x_size : In(2)
-        X holds a memory instruction; its virtual address, and log2 of its bytes.
-    x_enters : In(1)
-        It moves to M at this clock edge.
+    x_memory : In(1), x_address : In(64), x_kind : In(Memory), x_size : In(2)
+        X holds a memory instruction; its virtual address, what it does, and log2 of its bytes.
+    x_enters : In(1), moves : In(1)
+        It moves to M at this clock edge. M takes what comes, if it is only nothing.
     busy_port : Out(1)
         It must not: the arrays are in use. (Known early in the cycle.)
     m_valid : In(1)
@@ -84,7 +84,7 @@ class MemoryUnit(wiring.Component):
         with an exception.
     reply_data : Out(64)
     context : In(TranslationContext)
-        Effective one for data.
+        Effective one for data, a cycle ahead.
     amo_result : Out(64)
         What the last AMO stored.
     drained : Out(1)
@@ -112,8 +112,10 @@ class MemoryUnit(wiring.Component):
             {
                 "x_memory": In(1),
                 "x_address": In(64),
+                "x_kind": In(Memory),
                 "x_size": In(2),
                 "x_enters": In(1),
+                "moves": In(1),
                 "busy_port": Out(1),
                 "m_valid": In(1),
                 "m_data": In(64),
@@ -160,15 +162,17 @@ class MemoryUnit(wiring.Component):
         m.submodules.stores = stores = StoreBuffer(config)
         m.submodules.transfers = transfers = Transfers(config)
         m.submodules.streams = streams = StreamPrefetcher(config)
-        m.submodules.tlb = tlb = Tlb(config, ram_style="distributed")
+        m.submodules.tlb = tlb = Tlb(config)
         m.submodules.amo = amo = AmoAlu()
         connect(m, flipped(self.bus), transfers.bus)
         walker = self.walker_memory
         line_bits = config.pa_width - 6
 
         # -- the instruction in M, and the half of it that is looked up
-        is_load = self.m_memory == Memory.LOAD
-        is_store = self.m_memory == Memory.STORE
+        context = Signal(TranslationContext)
+        is_load = Signal()
+        is_store = Signal()
+        reads = Signal()  # it needs the right to read
         atomic = Signal()
         offset = Signal(3)
         bytes_mask = Signal(16)  # of the first half's doubleword, and of the second's
@@ -182,14 +186,31 @@ class MemoryUnit(wiring.Component):
         evaluate = Signal()  # what they answer is acted upon, whatever it is: if not `fast`, in the next cycle
         x_offset = self.x_address[:3]
         x_mask = Signal(16)
-        m.d.comb += x_mask.eq(((1 << (1 << self.x_size)) - 1) << x_offset)
-        with m.If(self.x_enters):
+        x_crosses = Signal()
+        x_reads = (self.x_kind == Memory.LOAD) | (self.x_kind == Memory.LOAD_RESERVED)
+        m_access = Signal(Access)
+        take_port = Signal()
+        x_shift = Signal(3)
+        alignment = Signal(Alignment)  # of the value, once it is in one doubleword
+        m.d.comb += [
+            x_mask.eq(((1 << (1 << self.x_size)) - 1) << x_offset),
+            x_crosses.eq(x_mask[8:].any()),
+            x_shift.eq(Mux(x_crosses, 0, x_offset)),
+        ]
+        m.d.sync += context.eq(self.context)
+        with m.If(self.moves):
             m.d.sync += [
+                is_load.eq(self.x_kind == Memory.LOAD),
+                is_store.eq(self.x_kind == Memory.STORE),
+                reads.eq(x_reads),
+                alignment.shift.eq(x_shift),
+                alignment.last.eq(last_byte(x_shift, self.x_size)),
+                alignment.keep.eq(kept_bytes(self.x_size)),
                 address.eq(self.x_address),
                 offset.eq(x_offset),
                 bytes_mask.eq(x_mask),
                 half_mask.eq(x_mask[:8]),
-                crosses.eq(x_mask[8:].any()),
+                crosses.eq(x_crosses),
                 misaligned.eq((x_offset & ((1 << self.x_size) - 1)).any()),
             ]
 
@@ -214,15 +235,16 @@ class MemoryUnit(wiring.Component):
         ppn = Signal(config.ppn_width)
         waits_walk = Signal()
         m.d.comb += [
-            tlb.access.eq(Mux(is_load | (self.m_memory == Memory.LOAD_RESERVED), Access.LOAD, Access.STORE)),
+            m_access.eq(Mux(reads, Access.LOAD, Access.STORE)),
+            tlb.access.eq(Mux(Mux(take_port, reads, x_reads), Access.LOAD, Access.STORE)),
             tlb.context.eq(self.context),
             translated.eq(known | tlb.hit),
             by_tlb.eq(Cat(tlb.way_hit[way] & tlb.way_cacheable[way] for way in range(2))),
             cacheable.eq(Mux(known, known_cacheable, by_tlb.any())),
             ppn.eq(Mux(known, known_ppn, tlb.ppn)),
             self.walk.va.eq(address),
-            self.walk.access.eq(tlb.access),
-            self.walk.context.eq(self.context),
+            self.walk.access.eq(m_access),
+            self.walk.context.eq(context),
             self.walk_valid.eq(waits_walk),
             tlb.fill_entry.eq(self.walk_response.entry),
             tlb.flush_valid.eq(self.sfence_valid),
@@ -270,9 +292,10 @@ class MemoryUnit(wiring.Component):
             arrays.force.eq(given | reading_out),
             arrays.given.eq(given),
             arrays.given_word.eq(Mux(crosses, rotate_right_bytes(saved, offset), saved)),
-            arrays.shift.eq(Mux(whole | crosses, 0, offset)),
-            arrays.size.eq(Mux(whole, 3, self.m_size)),
-            arrays.unsigned.eq(self.m_unsigned),
+            arrays.alignment.shift.eq(alignment.shift & (~whole).replicate(3)),
+            arrays.alignment.last.eq(alignment.last),
+            arrays.alignment.keep.eq(alignment.keep | whole.replicate(8)),
+            arrays.alignment.signed.eq(~self.m_unsigned),
         ]
 
         # -- store lanes
@@ -321,8 +344,8 @@ class MemoryUnit(wiring.Component):
         def refuse(cause):
             m.d.sync += [self.reply.eq(1), reply_fault.eq(1), self.cause.eq(cause)]
 
-        access_fault = Mux(tlb.access == Access.LOAD, Cause.LOAD_ACCESS, Cause.STORE_ACCESS)
-        misaligned_fault = Mux(tlb.access == Access.LOAD, Cause.LOAD_MISALIGNED, Cause.STORE_MISALIGNED)
+        access_fault = Mux(reads, Cause.LOAD_ACCESS, Cause.STORE_ACCESS)
+        misaligned_fault = Mux(reads, Cause.LOAD_MISALIGNED, Cause.STORE_MISALIGNED)
 
         # -- what the instruction in M waits for before it is looked up again
         needs_empty = Signal()  # older stores to drain
@@ -378,7 +401,15 @@ class MemoryUnit(wiring.Component):
         seen_victim_valid = Signal()
         seen_victim_ppn = Signal(config.ppn_width)
         seen_conflict = Signal()
+        seen_filling = Signal()  # the line is on its way
+        seen_victim_busy = Signal()  # a line is on its way into the victim's place
+        seen_held = Signal()
+        seen_written_back = Signal()
         m.d.sync += [
+            seen_filling.eq(transfers.query_filling),
+            seen_victim_busy.eq(transfers.query_ways.bit_select(victim, 1)),
+            seen_held.eq(held_line == client_line),
+            seen_written_back.eq(transfers.pending_line == client_line),
             seen_hit.eq(arrays.hit),
             seen_way.eq(arrays.hit_way),
             seen_ways.eq(arrays.hit_ways),
@@ -389,7 +420,6 @@ class MemoryUnit(wiring.Component):
         ]
 
         # -- the arrays' read port: X's, unless taken
-        take_port = Signal()
         port_index = Signal(12)  # for `take_port`
         m.d.comb += [
             self.busy_port.eq(take_port | tlb.busy),
@@ -402,11 +432,11 @@ class MemoryUnit(wiring.Component):
 
         # -- stores drain into the cache when nothing else writes it
         hold_stores = Signal()
+        hear = Signal()
         m.d.comb += [
             arrays.word_index.eq(stores.head_address[3:12]),
             arrays.word_way.eq(stores.head_way),
             arrays.word_data.eq(stores.head_data),
-            arrays.dirty_write_set.eq(stores.head_address[6:12]),
             arrays.dirty_value.eq(1),
             arrays.tag_set.eq(client_line[:6]),
             arrays.tag_ppn.eq(client_line[6:]),
@@ -418,15 +448,26 @@ class MemoryUnit(wiring.Component):
                 arrays.word_data.eq(transfers.beat_data),
                 arrays.word_write.eq(0xFF),
             ]
-        with m.Elif(stores.head_valid & stores.head_hit & ~hold_stores):
+        with m.Elif(stores.head_valid & stores.head_hit & ~hold_stores & ~hear):
             m.d.comb += [
                 arrays.word_write.eq(stores.head_mask),
                 arrays.dirty_write.eq(1 << stores.head_way),
                 stores.pop.eq(1),
             ]
-        m.d.comb += [
+        # Stores hear a cycle later where their line is now, and nothing drains meanwhile: nobody gives the line away in
+        # that time.
+        line_found = Signal()
+        line_lost = Signal()
+        told = Signal()  # the head hears what it asked for (others may ask in vain, they must not keep it from asking)
+        m.d.sync += [
+            told.eq(0),
             stores.line.eq(client_line),
-            stores.line_way.eq(seen_way),
+            stores.line_way.eq(Mux(seen_hit, seen_way, victim)),
+            stores.line_found.eq(line_found),
+            stores.line_lost.eq(line_lost),
+        ]
+        m.d.comb += [
+            hear.eq(stores.line_found | stores.line_lost),
             stores.push_address.eq(Cat(address[:12], ppn)),
             stores.push_data.eq(lanes),
             stores.push_mask.eq(bytes_mask[:8]),
@@ -441,9 +482,12 @@ class MemoryUnit(wiring.Component):
                 arrays.tag_ppn.eq(transfers.beat_line[6:]),
                 arrays.tag_valid.eq(1),
                 arrays.tag_write.eq(Mux(transfers.failed, 0, 1 << transfers.beat_way)),
+                line_found.eq(~transfers.failed),
+            ]
+            m.d.sync += [
+                told.eq(1),
                 stores.line.eq(transfers.beat_line),
                 stores.line_way.eq(transfers.beat_way),
-                stores.line_found.eq(~transfers.failed),
             ]
             m.d.sync += [waits_fill.eq(0), store_waits.eq(0), blocked.eq(0)]
             with m.If(transfers.failed):
@@ -544,7 +588,7 @@ class MemoryUnit(wiring.Component):
 
                 # Who gets the port next: it is theirs in the next cycle, so that whether X may use it is known from a
                 # register.
-                store_wants = stores.head_valid & ~stores.head_hit & ~store_waits & ~blocked
+                store_wants = stores.head_valid & ~stores.head_hit & ~store_waits & ~blocked & ~told
                 repeat = (
                     self.m_valid
                     & ~lookup_valid
@@ -614,7 +658,6 @@ class MemoryUnit(wiring.Component):
                 hit_dirty = Signal()
                 m.d.comb += [
                     hold_stores.eq(1),
-                    transfers.query_line.eq(client_line),
                     dirty.eq(seen_dirty.bit_select(victim, 1) & seen_victim_valid),
                     hit_dirty.eq((seen_dirty & seen_ways).any()),
                 ]
@@ -633,15 +676,14 @@ class MemoryUnit(wiring.Component):
                             ]
                             m.d.comb += [
                                 arrays.dirty_write.eq(seen_ways),
-                                arrays.dirty_write_set.eq(client_line[:6]),
                                 arrays.dirty_value.eq(0),
                             ]
                             with m.If(flush):
-                                m.d.comb += [arrays.tag_write.eq(seen_ways), stores.line_lost.eq(1)]
+                                m.d.comb += [arrays.tag_write.eq(seen_ways), line_lost.eq(1)]
                             with m.If(hit_dirty):
                                 m.d.sync += reading_out.eq(1)
                                 m.next = "Read out"
-                        with m.Elif(~(flush & transfers.query_filling)):
+                        with m.Elif(~(flush & seen_filling)):
                             with m.If(client == Client.DMA_PROBE):
                                 m.d.comb += self.dma_probe.done.eq(1)
                                 with m.If(flush):
@@ -651,7 +693,8 @@ class MemoryUnit(wiring.Component):
                             with m.Else():
                                 m.d.comb += self.fetch_probe.done.eq(1)
                     with m.Elif(seen_hit):
-                        m.d.comb += stores.line_found.eq(1)
+                        m.d.comb += line_found.eq(1)
+                        m.d.sync += told.eq(client == Client.STORE)
                         with m.If(client == Client.DEMAND):
                             m.d.sync += needs_line.eq(0)
                         with m.If(client == Client.PREFETCH):
@@ -662,7 +705,7 @@ class MemoryUnit(wiring.Component):
                         )
                         with m.If((client == Client.WALKER) & ~seen_conflict):
                             m.next = "Answer the walker"
-                    with m.Elif(transfers.query_filling):
+                    with m.Elif(seen_filling):
                         with m.If(client == Client.DEMAND):
                             m.d.sync += [needs_line.eq(0), waits_fill.eq(1)]
                         with m.If(client == Client.STORE):
@@ -673,14 +716,14 @@ class MemoryUnit(wiring.Component):
                             m.d.sync += blocked.eq(1)
                     with m.Elif(
                         ~transfers.fill_ready
-                        | (held_valid & (held_line == client_line))
-                        | (transfers.writing_back & (transfers.pending_line == client_line))
+                        | (held_valid & seen_held)
+                        | (transfers.writing_back & seen_written_back)
                         | (dirty & transfers.writing_back)
                     ):
                         m.d.sync += blocked.eq(1)
                         with m.If(client == Client.PREFETCH):
                             m.d.comb += streams.take.eq(1)
-                    with m.Elif(transfers.query_ways.bit_select(victim, 1)):
+                    with m.Elif(seen_victim_busy):
                         m.d.sync += victim.eq(victim + 1)
                         if config.cache_ways == 1:
                             m.d.sync += blocked.eq(1)
@@ -688,10 +731,8 @@ class MemoryUnit(wiring.Component):
                         m.d.comb += [
                             arrays.tag_write.eq(1 << victim),
                             arrays.dirty_write.eq(1 << victim),
-                            arrays.dirty_write_set.eq(client_line[:6]),
                             arrays.dirty_value.eq(0),
-                            stores.line_way.eq(victim),
-                            stores.line_lost.eq(1),
+                            line_lost.eq(1),
                             transfers.fill.eq(1),
                             self.miss.eq((client == Client.DEMAND) | (client == Client.STORE)),
                             self.write_back.eq(dirty),
@@ -718,7 +759,6 @@ class MemoryUnit(wiring.Component):
                 # the fill that wants this way may already be answered: its data waits on the bus
                 m.d.comb += [
                     hold_stores.eq(1),
-                    transfers.hold_beats.eq(1),
                     transfers.store_beat.eq(evict_beat != 0),
                     transfers.store_index.eq(evict_beat - 1),
                 ]
@@ -784,6 +824,8 @@ class MemoryUnit(wiring.Component):
             amo.memory.eq(saved),
             amo.register.eq(self.m_data),
             amo.size.eq(self.m_size),
+            transfers.query_line.eq(client_line),
+            transfers.hold_beats.eq(reading_out),
             transfers.fill_line.eq(client_line),
             transfers.fill_way.eq(victim),
             transfers.store_data.eq(arrays.value),
@@ -792,6 +834,8 @@ class MemoryUnit(wiring.Component):
 
         m.d.comb += [
             take_port.eq(~sequencer.ongoing("Ready")),
+            # (what writes here is known late, where to is not)
+            arrays.dirty_write_set.eq(Mux(sequencer.ongoing("Decide"), client_line[:6], stores.head_address[6:12])),
             store_ends.eq(
                 (known & store_ready & known_cacheable) | (store_through & Cat(tlb.way_hit)).any(),
             ),

@@ -1,10 +1,10 @@
 """The translation lookaside buffer, used once for fetches and once for data.
 
-The way from the entries to `hit`, and on to whether the pipeline may move, is the longest path of the core. So an entry
-is stored as the lookup wants to see it (PTE, A/D, PMP and PMA permissions already joined, the user bit as two "who may"
-bits, no valid bit but an unused `space`), every condition that does not depend on the entry is computed from registers
-beside it. A cache compares its tags with the page of both ways at once. A lookup that is denied for any reason is just
-a miss: the walker finds out which fault it is.
+The whole lookup happens in the cycle in which the address is known: entries are in LUT RAM, which is read at once, and
+what comes out of registers in the next cycle is which way hits. A cache compares its tags with the page of both ways
+then. An entry is stored as the lookup wants to see it (PTE, A/D, PMP and PMA permissions already joined, the user bit
+as two "who may" bits, no valid bit but an unused `space`). A lookup that is denied for any reason is just a miss: the
+walker finds out which fault it is.
 
 All else is slow and small: filling and flushing go through the same two ports, with comparators of their own.
 """
@@ -14,7 +14,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..config import COLLISIONS_UNUSED, PAGE_BITS, CoreConfig
+from ..config import PAGE_BITS, CoreConfig
 from ..interfaces import Access, Privilege, SfenceRequest, Space, TranslationContext, tlb_entry_layout
 
 WAYS = 2
@@ -26,25 +26,19 @@ EMPTY = 3  # the value that `Space` leaves free marks a row that holds no entry
 class Tlb(wiring.Component):
     """Two-way set associative TLB of 4 KiB entries.
 
-    A lookup takes two cycles: the set is read at the end of the first, the answer is combinational in the second.
     No two ways hit at once: a fill replaces every entry that could answer the same lookup.
 
     Parameters
     ----------
     config : CoreConfig
         `tlb_sets` (at least 2), `asid_width`, `pa_width`.
-    ram_style : str
-        "block" RAM, or "distributed": LUT RAM, where the address must come 3 ns earlier on an ECP5, but the entry comes
-        out of flip-flops, 5 ns earlier.
 
     Members
     -------
     lookup_enable : In(1)
-        Read the set of `lookup_va`. When 0, the answer stays about the last set read.
-    lookup_va : In(64)
-        The address that the answer is about.
-    access, context : In
-        In the next cycle, from the caller's registers: who asks why.
+        Look `lookup_va` up. When 0, the answer stays about what was looked up last.
+    lookup_va : In(64), access, context : In
+        The address that the answer is about, in the next cycle; why, and who asks.
     hit : Out(1)
         An entry allows this access. Always 0 until the first lookup after a fill or flush.
     ppn : Out(ppn_width), cacheable : Out(1)
@@ -60,13 +54,10 @@ class Tlb(wiring.Component):
         Filling or flushing (also after reset, to empty the rows): lookups are not answered and must be repeated.
     """
 
-    def __init__(self, config: CoreConfig, *, ram_style: str):
+    def __init__(self, config: CoreConfig):
         if config.tlb_sets < 2:
             raise ValueError(f"tlb_sets must be at least 2, not {config.tlb_sets!r}")
-        if ram_style not in ("block", "distributed"):
-            raise ValueError(f"ram_style must be 'block' or 'distributed', not {ram_style!r}")
         self._config = config
-        self._ram_style = ram_style
         super().__init__(
             {
                 "lookup_enable": In(1),
@@ -124,19 +115,15 @@ class Tlb(wiring.Component):
         all_spaces = Signal(init=1)  # the flush after reset takes everything
 
         reading = Signal(index_bits)  # flush: the set being read
-        deciding = Signal(index_bits)  # flush: the set that was read before, now in the ports' output
+        deciding = Signal(index_bits)  # flush: the set that was read before
         reads_lookup = Signal()
         flushing = Signal()
-        fresh = Signal()  # the ports' output belongs to a lookup
 
-        va = Signal(VA_BITS)  # what was looked up, and whether it is an address at all
-        canonical = Signal()
-        physical = Signal()
         read_index = Signal(index_bits)
-        read_enable = Signal()
         write_index = Signal(index_bits)
 
-        # --- the question, from registers only ---
+        # --- the question ---
+        va = self.lookup_va
         space = Signal(2)
         with m.If(self.context.privilege == Privilege.MACHINE):
             m.d.comb += space.eq(Space.BARE_M.value)
@@ -144,9 +131,11 @@ class Tlb(wiring.Component):
             m.d.comb += space.eq(Space.BARE_SU.value)
         with m.Else():
             m.d.comb += space.eq(Space.TRANSLATED.value)
-        upper = self.lookup_va[VA_BITS - 1 :]
-        answerable = Signal()
-        m.d.comb += answerable.eq(fresh & Mux(space == Space.TRANSLATED.value, canonical, physical))
+        upper = va[VA_BITS - 1 :]
+        canonical = upper.all() | ~upper.any()
+        physical = ~va[config.pa_width :].any()
+        answerable = Signal()  # it is an address at all
+        m.d.comb += answerable.eq(Mux(space == Space.TRANSLATED.value, canonical, physical))
 
         is_user = self.context.privilege == Privilege.USER
         by_user = Signal()
@@ -164,7 +153,8 @@ class Tlb(wiring.Component):
 
         # --- the ways ---
         tags, values, tag_writes, value_writes = [], [], [], []
-        attributes = {"ram_style": self._ram_style, **COLLISIONS_UNUSED}  # a row is not read in the cycle of its write
+        attributes = {"ram_style": "distributed"}
+        # of the set read in the last cycle
         same_entry = Signal(WAYS)  # fill: answers the same lookups
         empty = Signal(WAYS)
         doomed = Signal(WAYS)  # flush: goes
@@ -177,12 +167,11 @@ class Tlb(wiring.Component):
                 (tag_memory, tags, tag_writes, held_tag),
                 (value_memory, values, value_writes, held_value),
             ):
-                read, write = memory.read_port(), memory.write_port()
+                read, write = memory.read_port(domain="comb"), memory.write_port()
                 reads.append(read.data)
                 writes.append(write)
                 m.d.comb += [
                     read.addr.eq(read_index),
-                    read.en.eq(read_enable),
                     write.addr.eq(write_index),
                     write.data.eq(row),
                 ]
@@ -193,26 +182,27 @@ class Tlb(wiring.Component):
             same_tag = tag.tag == held_tag.tag
             same_space = tag.space == held_tag.space
             same_asid = tag.asid == held_tag.asid
-            may = Signal(name=f"may_{way}")
-            m.d.comb += [
-                may.eq(
-                    ((value.by_user & by_user) | (value.by_supervisor & by_supervisor) | by_sum)
-                    & (
-                        (value.read & wants_read)
-                        | (value.write & wants_write)
-                        | (value.execute & wants_execute)
-                        | (value.execute_readable & wants_execute_readable)
-                    )
-                ),
-                self.way_hit[way].eq(asked_tag & asked_space & (asked_asid | tag.is_global) & may & answerable),
-                self.way_ppn[way].eq(value.ppn),
-                self.way_cacheable[way].eq(value.cacheable),
+            may = ((value.by_user & by_user) | (value.by_supervisor & by_supervisor) | by_sum) & (
+                (value.read & wants_read)
+                | (value.write & wants_write)
+                | (value.execute & wants_execute)
+                | (value.execute_readable & wants_execute_readable)
+            )
+            hits = Signal(name=f"hits_{way}")
+            m.d.comb += hits.eq(asked_tag & asked_space & (asked_asid | tag.is_global) & may & answerable)
+            with m.If(self.lookup_enable & reads_lookup):
+                m.d.sync += [
+                    self.way_hit[way].eq(hits),
+                    self.way_ppn[way].eq(value.ppn),
+                    self.way_cacheable[way].eq(value.cacheable),
+                ]
+            m.d.sync += [
                 same_entry[way].eq(same_tag & same_space & (same_asid | tag.is_global | held_tag.is_global)),
                 empty[way].eq(tag.space == EMPTY),
                 doomed[way].eq(
                     (all_spaces | (tag.space == Space.TRANSLATED.value))
                     & (~by_asid | (same_asid & ~tag.is_global))
-                    & (~by_address | tag.superpage | (same_tag & (deciding == held_index)))
+                    & (~by_address | tag.superpage | (same_tag & (reading == held_index)))
                 ),
             ]
         m.d.comb += [
@@ -244,18 +234,7 @@ class Tlb(wiring.Component):
 
         with m.FSM(init="Flush reads the first set"):
             with m.State("Lookups"):
-                m.d.comb += [
-                    reads_lookup.eq(1),
-                    read_index.eq(self.lookup_va[PAGE_BITS : PAGE_BITS + index_bits]),
-                    read_enable.eq(self.lookup_enable),
-                ]
-                with m.If(self.lookup_enable):
-                    m.d.sync += [
-                        fresh.eq(1),
-                        va.eq(self.lookup_va),
-                        canonical.eq(upper.all() | ~upper.any()),
-                        physical.eq(~self.lookup_va[config.pa_width :].any()),
-                    ]
+                m.d.comb += [reads_lookup.eq(1), read_index.eq(va[PAGE_BITS : PAGE_BITS + index_bits])]
                 entry = self.fill_entry
                 with m.If(self.fill_valid & entry.valid & ~entry.mixed):
                     bare = entry.space != Space.TRANSLATED
@@ -272,12 +251,11 @@ class Tlb(wiring.Component):
                             held_value[name].eq(entry[name])
                             for name in ("ppn", "read", "write", "execute", "execute_readable", "cacheable")
                         ),
-                        fresh.eq(0),
+                        *(way_hit.eq(0) for way_hit in self.way_hit),
                     ]
                     m.next = "Fill reads the set"
                 flush_first()
             with m.State("Fill reads the set"):
-                m.d.comb += read_enable.eq(1)
                 m.next = "Fill writes one way"
                 flush_first()
             with m.State("Fill writes one way"):
@@ -293,12 +271,12 @@ class Tlb(wiring.Component):
                 m.next = "Lookups"
                 flush_first()
             with m.State("Flush reads the first set"):
-                m.d.comb += [flushing.eq(1), read_index.eq(0), read_enable.eq(1)]
-                m.d.sync += [fresh.eq(0), deciding.eq(0), reading.eq(1)]
+                m.d.comb += [flushing.eq(1), read_index.eq(0)]
+                m.d.sync += [deciding.eq(0), reading.eq(1)]
                 m.next = "Flush decides, and reads the next set"
                 flush_first()
             with m.State("Flush decides, and reads the next set"):
-                m.d.comb += [flushing.eq(1), read_index.eq(reading), read_enable.eq(1)]
+                m.d.comb += [flushing.eq(1), read_index.eq(reading)]
                 m.d.sync += [deciding.eq(reading), reading.eq(reading + 1)]
                 for way in range(WAYS):
                     m.d.comb += [tag_writes[way].en.eq(doomed[way]), tag_writes[way].data.space.eq(EMPTY)]
@@ -309,7 +287,8 @@ class Tlb(wiring.Component):
         # A flush that comes during another makes it a flush of everything.
         with m.If(self.flush_valid):
             m.d.sync += [
-                fresh.eq(0),
+                reading.eq(0),
+                *(way_hit.eq(0) for way_hit in self.way_hit),
                 by_address.eq(self.flush.by_address & ~flushing),
                 by_asid.eq(self.flush.by_asid & ~flushing),
                 all_spaces.eq(self.flush.all_spaces | (flushing & all_spaces)),

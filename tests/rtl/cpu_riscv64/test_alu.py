@@ -4,9 +4,11 @@ import random
 
 import pytest
 from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from rtl.cpu_riscv64.alu import Alu, Comparator
+from rtl.cpu_riscv64.alu import Alu, Comparator, alu_control
 from rtl.cpu_riscv64.bits import Bits
 from rtl.cpu_riscv64.interfaces import AluOp
 from tests.rtl.cpu_riscv64.integer_model import COMPARES, EDGES, WORD_OPS, alu
@@ -16,6 +18,27 @@ SHIFTS = (AluOp.SLL, AluOp.SRL, AluOp.SRA, AluOp.ROL, AluOp.ROR, AluOp.SLLI_UW)
 BITS = (AluOp.BCLR, AluOp.BEXT, AluOp.BINV, AluOp.BSET)
 COUNTS = (AluOp.CLZ, AluOp.CTZ, AluOp.CPOP)
 GROUP3 = tuple(op for op in AluOp if op.value >> 4 == 3)
+
+
+class WithOperation(wiring.Component):
+    """The ALU, told what to do by an operation."""
+
+    op: In(AluOp)
+    word: In(1)
+    a: In(64)
+    b: In(64)
+    result: Out(64)
+
+    def __init__(self, *, reduced: bool):
+        self.reduced = reduced
+        super().__init__()
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.alu = unit = Alu(reduced=self.reduced)
+        m.d.comb += [unit.a.eq(self.a), unit.b.eq(self.b), self.result.eq(unit.result)]
+        m.d.comb += [unit.control[name].eq(value) for name, value in alu_control(self.op, self.word).items()]
+        return m
 
 
 def _operands(op: AluOp, random_: random.Random) -> list[tuple[int, int]]:
@@ -61,7 +84,7 @@ def test_alu_computes_what_the_specification_says(reduced: bool) -> None:
         for word in ((0, 1) if op in WORD_OPS else (0,))
         for a, b in _operands(op, random_)
     ]
-    for vector, (result,) in zip(vectors, evaluate(Alu(reduced=reduced), vectors, ["result"]), strict=True):
+    for vector, (result,) in zip(vectors, evaluate(WithOperation(reduced=reduced), vectors, ["result"]), strict=True):
         op, word, a, b = AluOp(vector["op"]), bool(vector["word"]), vector["a"], vector["b"]
         told = f"{op} word={word} a={a:#x} b={b:#x}"
         expected = alu(op, word, a, b)

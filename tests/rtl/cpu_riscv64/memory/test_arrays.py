@@ -118,8 +118,10 @@ def test_arrays_answer_as_lists_do(seed: int) -> None:
         for _ in range(rng.randrange(2)):
             await ctx.tick()
         choose(ctx, dut, pages, looked_for)
-        for name, value in (("shift", shift), ("size", size), ("unsigned", unsigned), ("victim_way", victim)):
-            ctx.set(getattr(dut, name), value)
+        bytes_ = 1 << size
+        how = {"shift": shift, "last": shift + bytes_ - 1, "keep": (1 << bytes_) - 1, "signed": not unsigned}
+        ctx.set(dut.alignment, how)
+        ctx.set(dut.victim_way, victim)
         for name, value in (("force", force), ("force_way", force_way), ("given", given), ("given_word", given_word)):
             ctx.set(getattr(dut, name), value)
         holder = model.holder(index, pages[looked_for])

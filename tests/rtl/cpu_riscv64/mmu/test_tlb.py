@@ -67,7 +67,7 @@ class Entry:
 @cache
 def hardware(**options: int) -> tuple[Tlb, Signal, SharedSimulator]:
     """A small TLB with a reset."""
-    dut, reset = Tlb(CoreConfig(tlb_sets=SETS, **options), ram_style="block"), Signal()
+    dut, reset = Tlb(CoreConfig(tlb_sets=SETS, **options)), Signal()
     m = Module()
     m.submodules.dut = ResetInserter(reset)(dut)
     return dut, reset, SharedSimulator(m)
@@ -96,19 +96,21 @@ class Bench:
             assert cycles < 3 * SETS, "busy for ever"
         return cycles
 
-    async def read(self, va: int) -> None:
+    async def read(self, va: int, context: Context, access: Access = LOAD) -> None:
         """First cycle of a lookup."""
+        self.ctx.set(self.dut.context, context.as_dict())
+        self.ctx.set(self.dut.access, access)
         self.ctx.set(self.dut.lookup_enable, 1)
         self.ctx.set(self.dut.lookup_va, va)
         await self.ctx.tick()
         self.ctx.set(self.dut.lookup_enable, 0)
         self.ctx.set(self.dut.lookup_va, ~va & ((1 << 64) - 1))
+        self.ctx.set(self.dut.context, Context(MACHINE).as_dict())
+        self.ctx.set(self.dut.access, STORE)
 
-    def ask(self, context: Context, access: Access) -> tuple[int, int] | None:
+    def answer(self) -> tuple[int, int] | None:
         """Second cycle: (ppn, cacheable) of a hit."""
         ctx, dut = self.ctx, self.dut
-        ctx.set(dut.context, context.as_dict())
-        ctx.set(dut.access, access)
         hits = [ctx.get(dut.way_hit[way]) for way in range(2)]
         assert sum(hits) < 2, "both ways hit"
         assert ctx.get(dut.hit) == sum(hits)
@@ -121,8 +123,8 @@ class Bench:
 
     async def lookup(self, va: int, context: Context, access: Access = LOAD) -> tuple[int, int] | None:
         """A whole lookup."""
-        await self.read(va)
-        return self.ask(context, access)
+        await self.read(va, context, access)
+        return self.answer()
 
     async def fill(self, entry: Entry) -> None:
         """Fill and wait."""
@@ -173,12 +175,7 @@ def run(testbench, **options: int) -> None:
 
 def test_sets_must_be_two_or_more():
     with pytest.raises(ValueError, match="tlb_sets must be at least 2, not 1"):
-        Tlb(CoreConfig(tlb_sets=1), ram_style="block")
-
-
-def test_ram_style_is_checked():
-    with pytest.raises(ValueError, match="ram_style must be 'block' or 'distributed', not 'ultra'"):
-        Tlb(CoreConfig(), ram_style="ultra")
+        Tlb(CoreConfig(tlb_sets=1))
 
 
 def test_fill_then_hit_with_ppn_and_cacheable():
@@ -198,7 +195,7 @@ def test_answer_stays_while_lookups_are_disabled():
         assert await bench.lookup(0x1000, S) == (11, 1)
         for _ in range(3):
             await bench.ctx.tick()
-            assert bench.ask(S, LOAD) == (11, 1)
+            assert bench.answer() == (11, 1)
 
     run(testbench)
 
@@ -279,12 +276,11 @@ def test_permissions():
                 execute_readable=bits >> 4,
             )
             await bench.fill(entry)
-            await bench.read(0x1000)
             for privilege in (USER, SUPERVISOR):
                 for more in range(4):
                     context = Context(privilege, sum=more & 1, mxr=more >> 1)
                     for access in Access:
-                        hit = bench.ask(context, access)
+                        hit = await bench.lookup(0x1000, context, access)
                         assert bool(hit) == entry.allows(context, access), (entry, context, access)
 
     run(testbench)
@@ -482,7 +478,7 @@ def test_row_of_another_set_does_not_hit_after_a_fill():
         assert await bench.lookup(0x2000, S) is None
         await bench.fill(Entry(vpn=1 + SETS, ppn=9))
         # the ports show set 1 now; page 2 has the tag of page 1
-        assert bench.ask(S, LOAD) is None
+        assert bench.answer() is None
         assert await bench.lookup(0x2000, S) is None
         assert await bench.lookup(0x1000, S) == (1, 1)
 
@@ -495,7 +491,7 @@ def test_row_of_another_set_does_not_hit_after_a_flush():
             await bench.fill(Entry(vpn=vpn, is_global=1))
         assert await bench.lookup(0x1000, S)
         await bench.flush(asid=1)
-        assert bench.ask(S, LOAD) is None
+        assert bench.answer() is None
         assert await bench.lookup(0x1000, S)
 
     run(testbench)
@@ -508,9 +504,9 @@ def test_lookup_in_the_cycle_of_a_fill_or_flush_is_not_answered():
         for trigger in (dut.fill_valid, dut.flush_valid):
             ctx.set(dut.fill_entry, Entry(vpn=2).__dict__)
             ctx.set(trigger, 1)
-            await bench.read(0x1000)
+            await bench.read(0x1000, S)
             ctx.set(trigger, 0)
-            assert bench.ask(S, LOAD) is None
+            assert bench.answer() is None
             await bench.idle()
 
     run(testbench)
