@@ -1,22 +1,20 @@
 """python -m firmware --out fw.bin [--elf fw.elf]: also as `splax build-firmware`."""
 
 import argparse
-import os
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from firmware.image import build_firmware
+from kernel import manifest
 
 
-def write(out: Path | None, elf: Path | None) -> None:
-    """Writes what is asked for, whole or not at all, and prints what was built."""
-    firmware = build_firmware()
+def write(out: Path | None, elf: Path | None, heard: Callable[[str], None] = lambda step: None) -> str:
+    """Writes what is asked for, whole or not at all; gives what to print. `heard` is told what the build does."""
+    firmware = build_firmware(heard)
     for source, target in ((firmware.image, out), (firmware.elf, elf)):
         if target:
-            fresh = target.with_name(target.name + ".new")
-            shutil.copyfile(source, fresh)
-            os.replace(fresh, target)
-    print(firmware.report)
+            manifest.copy(source, target)
+    return firmware.report
 
 
 def main() -> None:
@@ -24,7 +22,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the raw image (fw_dynamic, for --bios)")
     parser.add_argument("--elf", type=Path, help="write the ELF file, for debuggers")
     options = parser.parse_args()
-    write(options.out, options.elf)
+    print(write(options.out, options.elf))
 
 
 if __name__ == "__main__":

@@ -88,6 +88,7 @@ def child() -> None:
         shutil.copyfile(made.elf, scratch / ELF)
         return {"sizes": made.sizes, "report": made.report.replace(str(made.image), str(place() / IMAGE))}
 
+    manifest.report("compiling")
     try:
         manifest.keep(place(), (IMAGE, ELF), make)
     except (CompileError, build.ToolError) as error:

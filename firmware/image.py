@@ -3,6 +3,7 @@
 While nothing has changed it is found without importing the compiler (kernel/manifest.py); firmware/compile.py makes it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,10 @@ def place() -> Path:
     return manifest.directory("firmware")
 
 
-def build_firmware() -> Firmware:
-    """The firmware of the project's sources, built if need be; raises manifest.BuildError when they do not compile."""
-    facts, _ = manifest.built(place(), "from firmware.compile import child; child()", KERNEL_ARCH="riscv64")
+def build_firmware(heard: Callable[[str], None] = lambda step: None) -> Firmware:
+    """The firmware of the project's sources, built if need be; raises manifest.BuildError when they do not compile.
+
+    `heard` is told what the build does, where there is anything to build.
+    """
+    facts, _ = manifest.built(place(), "from firmware.compile import child; child()", heard, KERNEL_ARCH="riscv64")
     return Firmware(place() / IMAGE, place() / ELF, facts["sizes"], facts["report"])

@@ -10,7 +10,6 @@ Warm builds do not import the compiler: see kernel/manifest.py.
 
 import argparse
 import gc
-import os
 import re
 import struct
 import sys
@@ -77,10 +76,8 @@ def write(arch: str, out: Path, report: Callable[[str], None] = lambda step: Non
     """`build`, with the results copied to `out` and `out`.elf."""
     made = build(arch, report)
     elf = out.with_name(out.name + ".elf")
-    for source, target in ((made.path, out), (made.elf, elf)):
-        fresh = target.with_name(target.name + ".new")
-        fresh.write_bytes(source.read_bytes())
-        os.replace(fresh, target)
+    manifest.copy(made.path, out)
+    manifest.copy(made.elf, elf)
     return replace(made, path=out, elf=elf)
 
 

@@ -8,6 +8,7 @@ else, a damaged file as well, is made again. A build is a process of its own: wh
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +51,7 @@ def built(
                     heard(line.rstrip("\n"))
             except KeyboardInterrupt:
                 child.send_signal(signal.SIGINT)  # It may not have come from the terminal, which tells both.
+                child.wait()
                 raise
         if child.returncode:
             errors.seek(0)
@@ -82,6 +84,16 @@ def keep(place: Path, outputs: Sequence[str], make: Callable[[Path], dict[str, A
         fresh = Path(scratch, "manifest.json")
         fresh.write_text(json.dumps(manifest, indent=1))
         os.replace(fresh, place / "manifest.json")
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copies a file, whole or not at all."""
+    fresh = target.with_name(target.name + ".new")
+    try:
+        shutil.copyfile(source, fresh)
+        os.replace(fresh, target)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _intact(place: Path) -> dict[str, Any] | None:

@@ -50,15 +50,17 @@ def build_archive(session: Session, directory: Path) -> Path:
     sources = PROGRAMS | {program.name: program.source for program in run.PROGRAMS}
     written_in_c = [name for name, source in sources.items() if source.endswith(".c")]
     mains = {name: main_of(source) for name, source in sources.items() if name not in written_in_c}
-    units = [*TOGETHER, *((name,) for name in mains if not any(name in unit for unit in TOGETHER))]
+    large, small = TOGETHER
+    units = [large, *((name,) for name in mains if name not in (*large, *small)), small]
     started = {
         name: session.submit(name, build_c_program, (ROOT / sources[name]).read_text(), session.target.name).result
         for name in written_in_c
     }
     for unit in units:
         started |= start_programs(session, {name: mains[name] for name in unit})
+    files = {name: finish() for name, finish in started.items()}  # Links what is compiled while the rest is.
     path = directory / "archive"
-    path.write_bytes(archive.pack({name: started[name]() for name in sources}))
+    path.write_bytes(archive.pack({name: files[name] for name in sources}))
     return path
 
 

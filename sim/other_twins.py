@@ -56,27 +56,27 @@ class OtherTwin(Twin):
         """Where files of this run may be; it goes with the object."""
         return Path(self._scratch.name)
 
-    def command(self, gdb: str | None = None) -> list[str]:
-        """QEMU's command line."""
+    def check(self) -> None:
+        """Refuses a run for which something is missing."""
         kind = KINDS[self.arch]
         if shutil.which(kind.program) is None:
             raise MissingTool(f"{kind.program} is not installed", f"apt-get install {kind.package}")
+        if self.bios == "uefi" and not Path(UEFI[self.arch][0]).exists():
+            raise MissingTool(f"{UEFI[self.arch][0]} is not installed", f"apt-get install {UEFI[self.arch][1]}")
+        names = {"x86_64": ("default", "uefi", "grub"), "aarch64": ("default", "uefi")}[self.arch]
+        if self.bios not in names and not Path(self.bios).is_file():
+            raise InputError(f"there is no firmware {self.bios}", f"name a file, or one of {', '.join(names)}")
+
+    def command(self, gdb: str | None = None) -> list[str]:
+        """QEMU's command line."""
+        self.check()
+        kind = KINDS[self.arch]
         command = [kind.program, *kind.options.split(), "-m", f"{self.config.ram_bytes >> 20}M"]
         if self.arch == "aarch64" and self.ours:
             command += ["-semihosting-config", "enable=on,target=native"]
         command += ["-display", "none", "-monitor", "none", "-nodefaults", "-serial", "stdio"]
-        if self.bios == "uefi":
-            path, package = UEFI[self.arch]
-            if not Path(path).exists():
-                raise MissingTool(f"{path} is not installed", f"apt-get install {package}")
-            command += ["-bios", path]
-        elif self.bios == "grub" and self.disc:
-            pass  # QEMU's own BIOS starts GRUB
-        elif self.bios != "default":
-            names = "`uefi`, `grub`" if self.arch == "x86_64" else "`uefi`"
-            if not Path(self.bios).is_file():
-                raise InputError(f"there is no firmware {self.bios}", f"name a file, {names} or `default`")
-            command += ["-bios", self.bios]
+        if self.bios not in ("default", "grub"):  # QEMU's own BIOS starts GRUB.
+            command += ["-bios", UEFI[self.arch][0] if self.bios == "uefi" else self.bios]
         for option, value in (("-kernel", self.kernel), ("-initrd", self.initrd), ("-append", self.append)):
             command += [option, str(value)] if value and not self.disc else []
         if self.disc:

@@ -75,6 +75,10 @@ class Twin:
     wants_signature: bool = False
     _seen: bytearray = field(default_factory=bytearray)
 
+    def check(self) -> None:
+        """Refuses a run for which something is missing."""
+        program()
+
     def command(self, gdb: str | None = None) -> list[str]:
         """QEMU's command line."""
         config = self.config

@@ -43,12 +43,9 @@ def run(connect: str, arch: str, elf: Path | None, symbols: Sequence[Path], argu
     program()
     target(connect)
     if elf is None:
-        from kernel.image import ImageError, build
+        from .kernel import default_image
 
-        try:
-            elf = build(arch).elf
-        except ImageError as error:
-            raise InputError(str(error), "see --arch and --elf") from error
+        elf = default_image(arch).elf
     for path in (elf, *symbols):
         if not path.is_file():
             raise InputError(f"{path} is not there", "name the ELF file of what runs")

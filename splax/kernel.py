@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from kernel import image, iso
+from kernel import image, iso, manifest
 from sim import boot
 from sim.errors import BuildError, InputError
 
 from .options import RunOptions
+from .progress import Progress
 
 
 def check_arch(arch: str) -> None:
@@ -20,7 +21,8 @@ def build(arch: str, out: Path | None) -> str:
     check_arch(arch)
     check_place(out)
     try:
-        made = image.write(arch, out) if out else image.build(arch)
+        with Progress().building(f"the {arch} kernel") as report:
+            made = image.write(arch, out, report) if out else image.build(arch, report)
         return f"{made}\n{made.holders}".rstrip()
     except image.ImageError as error:
         raise BuildError(str(error)) from error
@@ -55,9 +57,15 @@ def write_iso(arch: str, out: Path, command_line: str) -> str:
 
 def default_kernel(arch: str) -> Path:
     """The kernel's boot file, built if need be."""
+    return default_image(arch).path
+
+
+def default_image(arch: str) -> image.Image:
+    """The kernel, built if need be."""
     check_arch(arch)
     try:
-        return image.build(arch).path
+        with Progress().building(f"the {arch} kernel") as report:
+            return image.build(arch, report)
     except image.ImageError as error:
         raise BuildError(str(error)) from error
 
@@ -68,7 +76,31 @@ def images(options: RunOptions) -> tuple[str, Path | None]:
     names = ("default", "splax", "opensbi")
     kernel = options.kernel or (default_kernel("riscv64") if options.bios in names else None)
     if options.bios == "splax" or (options.bios == "default" and not options.kernel):
-        from firmware.image import build_firmware
-
-        return str(build_firmware().image), kernel
+        return str(_our_firmware()), kernel
     return str(boot.default_firmware()) if options.bios in names else options.bios, kernel
+
+
+def write_firmware(out: Path | None, elf: Path | None) -> None:
+    """Builds the firmware, writes what is named, prints what was built."""
+    from firmware.__main__ import write
+
+    check_place(out)
+    check_place(elf)
+    try:
+        with Progress().building("the firmware") as report:
+            built = write(out, elf, report)
+        print(built)
+    except manifest.BuildError as error:
+        raise BuildError(f"the firmware does not build:\n{error}") from None
+    except OSError as error:
+        raise InputError(f"cannot write the firmware: {error}", "free space, or name another place") from error
+
+
+def _our_firmware() -> Path:
+    from firmware.image import build_firmware
+
+    try:
+        with Progress().building("the firmware") as report:
+            return build_firmware(report).image
+    except manifest.BuildError as error:
+        raise BuildError(f"the firmware does not build:\n{error}") from None

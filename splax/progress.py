@@ -25,13 +25,21 @@ class Progress:
         self._start = self._shown = time.monotonic()
 
     @contextmanager
-    def building(self) -> Iterator[Callable[[str], None]]:
-        """Gives the function that is told each step of a build."""
+    def building(self, what: str = "the simulator") -> Iterator[Callable[[str], None]]:
+        """Gives the function that is told each step of a build; where it is told none, nothing is shown."""
         if not self._live:
-            yield lambda step: print(f"splax: building the simulator: {step}", file=sys.stderr)
+            yield lambda step: print(f"splax: building {what}: {step}", file=sys.stderr)
             return
-        with self._console.status("splax") as status:
-            yield lambda step: status.update(f"building the simulator (once): {step}")
+        status = self._console.status("")
+
+        def show(step: str) -> None:
+            status.update(f"building {what} (once): {step}")
+            status.start()
+
+        try:
+            yield show
+        finally:
+            status.stop()
 
     @contextmanager
     def running(self, machine: Machine, *, quiet: bool) -> Iterator[None]:

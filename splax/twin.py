@@ -36,9 +36,11 @@ def run(options: RunOptions) -> int:
         print(f"splax: waiting: splax gdb --connect {options.gdb}", file=sys.stderr)
     if options.arch == "riscv64":
         twin = Twin(soc_config(options), wants_signature=options.signature is not None, **ends)
+        twin.check()
         lay_out(options, twin)
     else:
-        twin = OtherTwin(soc_config(options), arch=options.arch, **ends)
+        twin = OtherTwin(soc_config(options), arch=options.arch, bios=options.bios, **ends)
+        twin.check()
         lay_out_other(options, twin)
     start = time.monotonic()
     status = twin.run()
@@ -83,7 +85,7 @@ def lay_out_other(options: RunOptions, twin: OtherTwin) -> None:
     for what, path in (("kernel", options.kernel), ("initrd", options.initrd)):
         if path:
             read_file(path, what)
-    twin.bios, twin.initrd, twin.append = options.bios, options.initrd, options.append
+    twin.initrd, twin.append = options.initrd, options.append
     if options.arch == "x86_64" and options.bios in ("uefi", "grub"):
         if options.kernel or options.initrd:
             raise InputError(f"--bios {options.bios} boots our kernel's disc image", "leave out --kernel and --initrd")

@@ -131,10 +131,12 @@ def _intact(path: Path, check: Path) -> bool:
 def run_zig(arguments: Sequence[str]) -> None:
     """`zig cc ...` and its like; anything it says is an error, since generated C must not even warn."""
     zig, _ = compiler()
-    result = subprocess.run([zig, *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
+    # Where nobody has a home, as in a build farm, zig has no place for its cache.
+    place = {} if "HOME" in os.environ else {"ZIG_GLOBAL_CACHE_DIR": str(cache_directory() / "zig")}
+    command = [zig, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=place | os.environ, check=False)
     if result.returncode or result.stderr.strip():
-        command = " ".join(["zig", *arguments])
-        raise ToolError(f"{command}: status {result.returncode}\n{result.stdout}{result.stderr}")
+        raise ToolError(f"zig {' '.join(arguments)}: status {result.returncode}\n{result.stdout}{result.stderr}")
 
 
 def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[str] = ()) -> Path:
@@ -201,24 +203,18 @@ class Session:
         """Runs `work` beside what else is going on; the report calls it `name`."""
 
         def run() -> Any:
-            self._tell(name, 1)
+            with self._lock:
+                self._working.append(name)
+                self._report(f"{self._done} of {self._known} parts done, now {', '.join(self._working)}")
             try:
                 return work(*arguments)
             finally:
-                self._tell(name, -1)
+                with self._lock:
+                    self._working.remove(name)
+                    self._done += 1
 
         self._known += 1
         return self._pool.submit(run)
-
-    def _tell(self, name: str, change: int) -> None:
-        with self._lock:
-            if change > 0:
-                self._working.append(name)
-            else:
-                self._working.remove(name)
-                self._done += 1
-            working = f", now {', '.join(self._working)}" if self._working else ""
-            self._report(f"{self._done} of {self._known} parts compiled{working}")
 
     def start(
         self, name: str, roots: Sequence[Function], *, optimize: str = "-O2", defines: Sequence[str] = ()

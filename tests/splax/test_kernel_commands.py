@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from kernel import iso
 from kernel.services.description import SYSTEM
 
-from .conftest import Splax
+from .conftest import ROOT, Splax
 
 PROGRAMS = {
     "riscv64": ("qemu-system-riscv64", "qemu-system-misc"),
@@ -87,3 +90,39 @@ def test_places_and_images_are_refused_before_anything_is_built(splax: Splax, tm
     assert done.returncode == 2 and "cannot read firmware uefi" in done.stderr and "building" not in done.stderr
     done = splax("build-kernel", "--arch", "riscv64", "--iso", tmp_path / "x.iso")
     assert done.returncode == 2 and "--iso is for x86_64" in done.stderr and not done.stdout
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
+def test_a_build_says_what_it_does_and_an_interrupted_one_leaves_nothing(terminal: bool, tmp_path: Path) -> None:
+    """On a terminal a line that lives, and ^C for all in front; elsewhere plain lines, and a signal for one process."""
+    reader, writer = os.openpty() if terminal else os.pipe()
+    cache, out = tmp_path / "cache", tmp_path / "kernel"
+    command = [sys.executable, "-m", "splax", "build-kernel", "--arch", "riscv64", "--out", str(out)]
+    environment = os.environ | {"SPLAX_CACHE": str(cache), "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=writer, start_new_session=True
+    ) as process:
+        os.close(writer)
+        said = b""
+        while b"parts done, now kernel" not in said:
+            said += os.read(reader, 4096)
+        if terminal:
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(signal.SIGINT)
+        while more := _rest(reader):
+            said += more
+        assert process.wait() == 130
+    expected = (
+        b"building the riscv64 kernel (once): " if terminal else b"splax: building the riscv64 kernel: reading the"
+    )
+    assert expected in said and b"Traceback" not in said
+    left = [path for path in cache.rglob("*") if path.is_dir() and path.name.startswith("tmp")]
+    assert not left and not (cache / "kernel" / "image-riscv64").exists() and not list(tmp_path.glob("kernel*"))
+
+
+def _rest(reader: int) -> bytes:
+    try:
+        return os.read(reader, 4096)
+    except OSError:  # a terminal without anyone at its other end
+        return b""
