@@ -32,7 +32,7 @@ class Rights:
     NONE = 0
     READ = 1  # receive, wait, map readable, inspect
     WRITE = 2  # send, call, notify, map writable, retype, put into (tables)
-    EXECUTE = 4  # map executable; start and stop (threads)
+    EXECUTE = 4  # map executable; start and stop (threads); have a thread live by (tables, spaces, slices)
     GRANT = 8  # may be handed to somebody else
     REVOKE = 16  # may revoke what was derived from it
     ALL = 31
@@ -248,7 +248,7 @@ class Invariant(IntEnum):
     QUEUE = 9  # a queue's links agree, it has what its object says, its threads name it
     STATE = 10  # a thread is in the queue that its state says, or in none
     REPLY = 11  # caller and server name each other, and the caller waits
-    LEVEL = 12  # a server is at least as urgent as its caller
+    LEVEL = 12  # a thread is as urgent as itself and all who wait for it
     TIMER = 13  # the heap is one, and has whoever waits with a limit
     SPACE = 14  # identifiers and spaces belong to each other
     PAGE = 15  # what is mapped, a live capability says, and allows; never writable and executable

@@ -83,7 +83,9 @@ def _left(slot: Ptr[Slot]) -> None:
     """What must follow in the object that contains the slot."""
     match slot.place:
         case Place.THREAD_TABLE:
-            threads.cancel_wait(thread_at(address_of(slot) - offset_of(Thread, "table")), Error.REVOKED)
+            thread = thread_at(address_of(slot) - offset_of(Thread, "table"))
+            inheritance.stop_serving(thread)
+            threads.cancel_wait(thread, Error.REVOKED)
         case Place.THREAD_SPACE:
             threads.stop(thread_at(address_of(slot) - offset_of(Thread, "space")))
         case Place.THREAD_SLICE:
@@ -117,8 +119,7 @@ def _dissolve(header: Ptr[Header]) -> bool:
             return _sweep(object)
         case Kind.ENDPOINT:
             endpoint = endpoint_at(object)
-            inheritance.end(endpoint)
-            return _wake_some(ptr(endpoint.queue))
+            return inheritance.end(endpoint) and _wake_some(ptr(endpoint.queue))
         case Kind.NOTIFICATION:
             return _wake_some(ptr(notification_at(object).queue))
         case Kind.THREAD:
@@ -128,7 +129,9 @@ def _dissolve(header: Ptr[Header]) -> bool:
             _empty_if_filled(ptr(thread.space))
             _empty_if_filled(ptr(thread.fault))
             _empty_if_filled(ptr(thread.slice))
-            return True
+            if inheritance.listed(thread):  # its memory is in use until it has left the lists
+                inheritance.step()
+            return not inheritance.listed(thread)
         case Kind.SPACE:
             spaces.end(space_at(object))
             return True
@@ -167,5 +170,6 @@ def _wake_some(queue: Ptr[Queue]) -> bool:
             return not queue.listed
         thread = some(queue.head)
         queues.take(queue, thread)
+        inheritance.left(thread, queue)
         threads.wake_waiter(thread, Error.PEER_GONE)
     return queue.head is None and not queue.listed

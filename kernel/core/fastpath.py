@@ -65,7 +65,7 @@ def waiter_of(queue: Ptr[Queue], kind: Kind) -> Ptr[Thread] | None:
     if queue.head is None or queue.cursor is not None:
         return None
     waiter = some(queue.head)
-    if waiter.waiting_slot is None or waiter.timer_index != 0:
+    if waiter.waiting_slot is None or waiter.timed:
         return None
     its = some(waiter.waiting_slot)
     if its.generation != waiter.waiting_generation or its.kind != kind or its.expiry != 0:
@@ -187,7 +187,8 @@ def notify(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     if waiter.level <= thread.level or kernel.ready >> (waiter.level & 63) != 0:
         return None
     bits = notification.bits | (thread.frame.words[0] if slot.badge == 0 else slot.badge)
-    if bits == 0 or waiter.slice.kind != Kind.SLICE:
+    time = clock.now()
+    if bits == 0 or waiter.slice.kind != Kind.SLICE or kernel.slice_end <= time:
         return None
     # COMMIT: from here on the bits are taken.
     notification.bits = 0
@@ -196,8 +197,7 @@ def notify(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     waiter.frame.handle = 0
     waiter.frame.words[0] = bits
     thread.frame.handle = 0
-    time = clock.now()
-    thread.quantum = kernel.slice_end - time if kernel.slice_end > time else 0
+    thread.quantum = u64(w64(kernel.slice_end) - w64(time))
     level = thread.level & 63
     queues.prepend(ptr(kernel.queues[level]), thread)
     kernel.ready |= u64(1) << level
@@ -223,10 +223,10 @@ def reply_receive(thread: Ptr[Thread]) -> Ptr[Thread] | None:
         return None
     endpoint = endpoint_at(slot.object)
     last = endpoint.queue.tail
-    if (last is not None and not endpoint.receivers) or endpoint.server != thread:
+    if (last is not None and not endpoint.receivers) or thread.serving != endpoint:
         return None
     caller = some(thread.caller)
-    if caller.timer_index != 0:
+    if caller.timed:
         return None
     if kernel.ready >> (caller.level & 63) > 1:  # somebody ready is more urgent
         return None
@@ -251,3 +251,6 @@ def reply_receive(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     endpoint.receivers = True
     switch_to(caller)
     return caller
+
+
+ENTRIES = [call, call_granting, reply_receive, notify]

@@ -67,3 +67,6 @@ def receive(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     words[0] = lookup.handle_of(target, words[0])
     thread.frame.handle = 0
     return thread
+
+
+ENTRIES = [send, receive]

@@ -11,7 +11,7 @@ from kernel.printing import put, put_decimal
 
 @fn
 def sys_bind(thread: Ptr[Thread]) -> Error:
-    """word0: notification (0: none any more), word1: the bits to set in it. Unmasks the interrupt."""
+    """word0: notification (0: none any more), word1: the bits to set in it; where it has a badge, those. Unmasks."""
     words = ptr(thread.frame.words)
     found = lookup.lookup(thread, thread.frame.handle, Kind.INTERRUPT, 2)
     if found is None:
@@ -34,10 +34,13 @@ def sys_bind(thread: Ptr[Thread]) -> Error:
         return Error.EXPIRED
     if row.binding.kind != Kind.EMPTY:
         return Error.BUSY
-    error = capabilities.derive(some(target), ptr(row.binding), 2, some(target).badge, 0)
+    if row.binding.generation == 0xFFFF_FFFF:
+        return Error.LIMIT
+    badge = some(target).badge
+    error = capabilities.derive(some(target), ptr(row.binding), 2, badge, 0)
     if error != Error.NONE:
         return error
-    row.bits = words[1]
+    row.bits = words[1] if badge == 0 else badge
     row.pending = False
     machine.unmask_interrupt(u64(number))
     return Error.NONE

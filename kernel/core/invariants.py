@@ -11,7 +11,7 @@ This is no part of any other system call, and takes as long as there are slots; 
 """
 
 from kernel.abi import PAGE, Invariant, Kind, ThreadState
-from kernel.core import machine, mappings, memory, scheduler, timers
+from kernel.core import inheritance, machine, mappings, memory, scheduler, timers
 from kernel.core.access import (
     channel_at,
     endpoint_at,
@@ -27,7 +27,7 @@ from kernel.core.access import (
 from kernel.core.capabilities import badged
 from kernel.core.mappings import LEVELS, Mapping
 from kernel.core.objects import CHANNEL_PLACES, Channel, Endpoint, Extent, Header, Place, Queue, Slot, Space, Thread
-from kernel.core.state import INTERRUPTS, SPACES, TIMERS, kernel
+from kernel.core.state import INTERRUPTS, kernel
 from kernel.lang import *
 
 MOST = 1 << 20  # slots, or threads of a queue
@@ -45,10 +45,13 @@ class Walk:
     objects: u64
     queued: u64  # threads that name a queue
     members: u64  # threads in queues
+    serving: u64  # threads that name an endpoint where they serve
+    servers: u64  # threads that endpoints name
     timed: u64
     dying: u64
     spaces: u64
     quick: bool
+    linked: u64  # spaces below others in their tree
 
 
 walk = variable(Walk)
@@ -98,10 +101,11 @@ def run(deep: bool, quick: bool) -> Invariant:
         hold(walk.contained == walk.slots, Invariant.TREE, 0)
     if fine():
         ready_queues()
-        heap()
+        hold((kernel.timers is None) == (kernel.timer_count == 0), Invariant.TIMER, 0)
         dying_list()
         hold(walk.queued == walk.members, Invariant.QUEUE, 0)
-        hold(walk.timed == u64(kernel.timer_count), Invariant.TIMER, 0)
+        hold(walk.serving == walk.servers, Invariant.LEVEL, 0)
+        hold(walk.timed == kernel.timer_count, Invariant.TIMER, 0)
     return walk.broken
 
 
@@ -260,7 +264,7 @@ def look(kind: Kind, object: usize, dying: bool) -> None:
             endpoint = endpoint_at(object)
             state = ThreadState.RECEIVING if endpoint.receivers else ThreadState.SENDING
             look_at_queue(ptr(endpoint.queue), state)
-            look_at_server(endpoint)
+            look_at_servers(endpoint)
         case Kind.NOTIFICATION:
             notification = notification_at(object)
             look_at_queue(ptr(notification.queue), ThreadState.WAITING)
@@ -270,9 +274,12 @@ def look(kind: Kind, object: usize, dying: bool) -> None:
         case Kind.SPACE:
             space = space_at(object)
             walk.spaces += 1
-            row = ptr(kernel.spaces[space.identifier & (SPACES - 1)])
-            hold(row.space == space and row.lives == space.lives, Invariant.SPACE, object)
-            hold(space.root == object - PAGE and space.identifier < SPACES, Invariant.SPACE, object)
+            for side in range(2):
+                if space.children[side] is not None:
+                    walk.linked += 1
+            found = mappings.space_of(Mapping(page=0, space=space.number))
+            hold(found is not None and some(found) == space, Invariant.SPACE, object)
+            hold(space.root == object - PAGE, Invariant.SPACE, object)
         case Kind.SLICE:
             slice = slice_at(object)
             hold(slice.level <= LAST_LEVEL and slice.quantum != 0, Invariant.KIND, object)
@@ -313,18 +320,32 @@ def look_at_queue(queue: Ptr[Queue], state: ThreadState) -> None:
 
 
 @fn
-def look_at_server(endpoint: Ptr[Endpoint]) -> None:
-    """Who received last is as urgent as everybody who queues for it."""
+def look_at_servers(endpoint: Ptr[Endpoint]) -> None:
+    """The senders that it counts are those in its queue; who serves there knows."""
     where = address_of(endpoint)
+    counts = zero(Array[u32, LAST_LEVEL + 1])
     here = endpoint.queue.head
     while bounded(here is not None and fine(), MOST):
         thread = some(here)
-        hold(thread.state != ThreadState.SENDING or thread.level <= endpoint.lent, Invariant.LEVEL, where)
+        if thread.state == ThreadState.SENDING:
+            counts[thread.level & LAST_LEVEL] += 1
         here = thread.queue_next
-    hold(endpoint.lent == 0 or endpoint.queue.head is not None, Invariant.LEVEL, where)
-    if endpoint.server is not None:
-        server = some(endpoint.server)
-        hold(server.serving == endpoint and server.level >= endpoint.lent, Invariant.LEVEL, where)
+    lent: u8 = 0
+    for i in range(LAST_LEVEL + 1):
+        any = counts[i] != 0
+        hold(endpoint.senders[i] == counts[i] and (endpoint.urgent >> i & 1 != 0) == any, Invariant.LEVEL, where)
+        if any:
+            lent = trunc(i, u8)
+    hold(endpoint.lent == lent, Invariant.LEVEL, where)
+    before: Ptr[Thread] | None = None
+    here = endpoint.servers
+    while bounded(here is not None and fine(), MOST):
+        thread = some(here)
+        hold(thread.serving == endpoint and thread.serving_previous == before, Invariant.LEVEL, where)
+        walk.servers += 1
+        before = here
+        here = thread.serving_next
+    hold(endpoint.looked or (endpoint.cursor is None and not endpoint.again), Invariant.LEVEL, where)
 
 
 @fn
@@ -338,12 +359,10 @@ def look_at_thread(thread: Ptr[Thread]) -> None:
     queued = thread.queue is not None
     if queued:
         walk.queued += 1
-    timed = thread.timer_index != 0
+    timed = thread.timed
     if timed:
         walk.timed += 1
-        hold(thread.timer_index <= kernel.timer_count, Invariant.TIMER, where)
-        if fine():
-            hold(kernel.timers[thread.timer_index - 1] == thread, Invariant.TIMER, where)
+        look_at_timer(thread)
     waits = thread.waiting_slot is not None
     lives = scheduler.runnable(thread)
     state = thread.state
@@ -369,13 +388,30 @@ def look_at_thread(thread: Ptr[Thread]) -> None:
         caller = some(thread.caller)
         hold(caller.server == thread and caller.state == ThreadState.CALLING, Invariant.REPLY, where)
         hold(state != ThreadState.STOPPED and state != ThreadState.FAULTED, Invariant.REPLY, where)
-        hold(caller.level <= thread.level, Invariant.LEVEL, where)
     if thread.serving is not None:
-        hold(some(thread.serving).server == thread, Invariant.LEVEL, where)
+        walk.serving += 1
+        hold(thread.serving_slot is not None, Invariant.LEVEL, where)
         hold(state != ThreadState.STOPPED and state != ThreadState.FAULTED, Invariant.LEVEL, where)
     hold(thread.base_level <= thread.level and thread.level <= LAST_LEVEL, Invariant.LEVEL, where)
+    hold(thread.level == inheritance.due(thread) or inheritance.pending(), Invariant.LEVEL, where)
     if thread.space.kind == Kind.SPACE:
         hold(thread.translation == space_at(thread.space.object).translation, Invariant.SPACE, where)
+
+
+@fn
+def look_at_timer(thread: Ptr[Thread]) -> None:
+    """Its place in the heap: below one that ends no later, above others that know it."""
+    where = address_of(thread)
+    if thread.timer_above is None:
+        hold(kernel.timers == thread, Invariant.TIMER, where)
+    else:
+        above = some(thread.timer_above)
+        named = above.timer_below[0] == thread or above.timer_below[1] == thread
+        hold(above.timed and named and timers.before(above, thread), Invariant.TIMER, where)
+    for side in range(2):
+        if thread.timer_below[side] is not None:
+            below = some(thread.timer_below[side])
+            hold(below.timed and below.timer_above == thread, Invariant.TIMER, where)
 
 
 # What is not in an object
@@ -383,16 +419,13 @@ def look_at_thread(thread: Ptr[Thread]) -> None:
 
 @fn
 def fixed_slots() -> None:
-    """The kernel's own: who is told of interrupts, and the identifiers of spaces."""
+    """The kernel's own: who is told of interrupts; and how many spaces there are."""
     for i in range(INTERRUPTS):
         binding = ptr(kernel.interrupts[i].binding)
         contains(binding, Place.INTERRUPT)
         hold(binding.kind == Kind.EMPTY or binding.kind == Kind.NOTIFICATION, Invariant.PLACE, address_of(binding))
-    spaces: u64 = 0
-    for i in range(SPACES):
-        if kernel.spaces[i].space is not None:
-            spaces += 1
-    hold(spaces == walk.spaces, Invariant.SPACE, 0)
+    roots: u64 = 1 if kernel.spaces is not None else 0
+    hold(kernel.spaces_count == walk.spaces and walk.linked + roots == walk.spaces, Invariant.SPACE, 0)
 
 
 @fn
@@ -402,21 +435,6 @@ def ready_queues() -> None:
         queue = ptr(kernel.queues[level])
         hold((queue.head is not None) == (kernel.ready >> u64(level) & 1 != 0), Invariant.QUEUE, address_of(queue))
         look_at_queue(queue, ThreadState.READY)
-
-
-@fn
-def heap() -> None:
-    """Nobody's limit is before that of whom it hangs on."""
-    count = kernel.timer_count
-    hold(count == TIMERS or kernel.timers[min(count, TIMERS - 1)] is None, Invariant.TIMER, 0)
-    for i in bounded(range(count), TIMERS):
-        if kernel.timers[i] is None:
-            hold(False, Invariant.TIMER, usize(i))
-            return
-        thread = some(kernel.timers[i])
-        hold(thread.timer_index == i + 1, Invariant.TIMER, address_of(thread))
-        if i > 0:
-            hold(not timers._before(thread, some(kernel.timers[(i - 1) // 2])), Invariant.TIMER, address_of(thread))
 
 
 @fn

@@ -102,7 +102,7 @@ def link(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
     caller.waiting_slot = None
     caller.server = server
     server.caller = caller
-    inheritance.settle(server)
+    inheritance.called(server)
 
 
 @fn
@@ -116,8 +116,7 @@ def wait_on(thread: Ptr[Thread], slot: Ptr[Slot], state: ThreadState, timeout: u
     if thread.expires:
         deadline = slot.expiry
     if deadline != NEVER_TIMES_OUT:
-        if not timers.add(thread, deadline):
-            return Error.LIMIT
+        timers.add(thread, deadline)
     thread.waiting_slot = slot
     thread.waiting_generation = slot.generation
     thread.state = state
@@ -141,8 +140,7 @@ def send(thread: Ptr[Thread], is_call: bool) -> Error:
         if waiting is not None:
             receiver = some(waiting)
             if is_call and thread.frame.timeout != NEVER_TIMES_OUT:
-                if not limit_call(thread, slot):
-                    return Error.LIMIT
+                limit_call(thread)
             error = deliver(thread, receiver, slot.badge)
             if error != Error.NONE:
                 timers.cancel(thread)
@@ -169,12 +167,12 @@ def send(thread: Ptr[Thread], is_call: bool) -> Error:
 
 
 @fn
-def limit_call(thread: Ptr[Thread], slot: Ptr[Slot]) -> bool:
+def limit_call(thread: Ptr[Thread]) -> None:
     """Starts the time limit of a call that is received at once."""
     time = clock.now()
     timeout = thread.frame.timeout
     thread.expires = False
-    return timers.add(thread, time + timeout if timeout < NEVER_TIMES_OUT - time else NEVER_TIMES_OUT)
+    timers.add(thread, time + timeout if timeout < NEVER_TIMES_OUT - time else NEVER_TIMES_OUT)
 
 
 @fn
@@ -186,7 +184,7 @@ def receive(thread: Ptr[Thread]) -> Error:
     slot = some(found)
     threads.drop_caller(thread)
     endpoint = endpoint_at(slot.object)
-    inheritance.serve(thread, endpoint)
+    inheritance.serve(thread, endpoint, slot)
     for _ in range(STALE):
         if endpoint.queue.head is None or endpoint.receivers:
             break
@@ -235,7 +233,7 @@ def reply(thread: Ptr[Thread]) -> Error:
         return error
     thread.caller = None
     caller.server = None
-    inheritance.settle(thread)
+    inheritance.answered(thread)
     threads.wake(caller, Error.NONE)
     return Error.NONE
 
@@ -261,8 +259,22 @@ def reply_receive(thread: Ptr[Thread]) -> Error:
 
 
 @fn
+def may_report(thread: Ptr[Thread]) -> bool:
+    """False when more receivers without a valid capability are to be cleaned away before somebody can hear of the
+    thread's end: what it did is to be done again."""
+    slot = ptr(thread.fault)
+    if slot.kind != Kind.ENDPOINT or slot.rights & 2 == 0:
+        return True
+    endpoint = endpoint_at(slot.object)
+    if endpoint.queue.head is None or not endpoint.receivers:
+        return True
+    return first_live(endpoint) is not None or kernel.error == Error.NONE
+
+
+@fn
 def report(thread: Ptr[Thread], tag: u64, cause: u64, address: u64, place: u64) -> None:
-    """Ends the current thread with a message to its fault endpoint, under the badge of its fault capability."""
+    """Ends the current thread with a message to its fault endpoint, under the badge of its fault capability. The first
+    who receives there, if anybody, has a valid one: may_report."""
     words = ptr(thread.frame.words)
     words[0] = tag
     words[1] = cause
@@ -281,21 +293,14 @@ def report(thread: Ptr[Thread], tag: u64, cause: u64, address: u64, place: u64) 
     if slot.kind != Kind.ENDPOINT or slot.rights & 2 == 0:
         return
     endpoint = endpoint_at(slot.object)
+    if endpoint.queue.head is not None and endpoint.receivers:
+        receiver = some(endpoint.queue.head)
+        if deliver(thread, receiver, slot.badge) == Error.NONE:
+            queues.take(ptr(endpoint.queue), receiver)
+            receiver.frame.handle = u64(Error.NONE)
+            scheduler.make_ready(receiver)
+        return
     thread.waiting_slot = slot
     thread.waiting_generation = slot.generation
-    if endpoint.queue.head is not None and endpoint.receivers:
-        for _ in range(STALE):
-            waiting = first_live(endpoint)
-            if waiting is not None:
-                receiver = some(waiting)
-                if deliver(thread, receiver, slot.badge) == Error.NONE:
-                    queues.take(ptr(endpoint.queue), receiver)
-                    receiver.frame.handle = u64(Error.NONE)
-                    scheduler.make_ready(receiver)
-                thread.waiting_slot = None
-                return
-            if endpoint.queue.head is None:
-                break
-    if endpoint.queue.head is None or not endpoint.receivers:
-        endpoint.receivers = False
-        queues.append(ptr(endpoint.queue), thread)
+    endpoint.receivers = False
+    queues.append(ptr(endpoint.queue), thread)

@@ -71,7 +71,7 @@ def give_counts(thread: Ptr[Thread], info: Ptr[BootInfo]) -> Error:
     words[3] = u64(info.cpu_count)
     words[4] = kernel.thread_count
     words[5] = kernel.audit_count
-    words[6] = u64(kernel.timer_count)
+    words[6] = kernel.timer_count
     words[7] = kernel.idle_time
     return Error.NONE
 

@@ -1,20 +1,24 @@
 """Page tables, and which page a capability is mapped at.
 
-A frame, device or DMA capability is mapped at one place at most; its badge says where: page number, and identifier and
-life of the address space, so that what is left of a space that has ended is recognized; and with which rights that
-matter for W^X. A page table likewise, with its level in `size`.
+A frame, device or DMA capability is mapped at one place at most; its badge says where: page number, and number of the
+address space, which no other gets, so that what is left of a space that has ended is recognized; and with which rights
+that matter for W^X. A page table likewise, with its level in `size`.
+
+The spaces are found by their numbers in a tree that is made of themselves, so there may be as many as there is memory:
+a space lies where the bits of its number lead, the lowest first, as far as there are others on the way.
 """
 
 from kernel.abi import PAGE, Error, Kind
 from kernel.core import machine
 from kernel.core.objects import Slot, Space
-from kernel.core.state import SPACES, kernel
+from kernel.core.state import kernel
 from kernel.core.translations import asid_of_space
 from kernel.lang import *
 
 LEVELS = machine.LEVELS
 FLUSH_ONE_BY_ONE = 8
 ENTRIES = 512
+SPACE_BITS = 35
 FAMILY = 256  # steps of a walk over the capabilities to one piece of memory
 
 
@@ -22,20 +26,24 @@ FAMILY = 256  # steps of a walk over the capabilities to one piece of memory
 class Mapping:
     """The badge of a mapped capability; 0 when it is not mapped."""
 
-    page: Bits[35]
+    page: Bits[27]
     writable: bool
     executable: bool
-    identifier: Bits[12]
-    lives: Bits[15]
+    space: Bits[35]
 
 
 @fn
 def space_of(mapping: Mapping) -> Ptr[Space] | None:
     """The address space, unless it has ended."""
-    row = ptr(kernel.spaces[mapping.identifier % SPACES])
-    if row.space is None or row.lives != mapping.lives:
-        return None
-    return row.space
+    number = u64(mapping.space)
+    rest = number
+    here = kernel.spaces
+    for _ in range(SPACE_BITS + 1):
+        if here is None or some(here).number == number:
+            return here
+        here = some(here).children[rest & 1]
+        rest >>= 1
+    return None
 
 
 @fn
@@ -128,9 +136,9 @@ def _unmap_pages(slot: Ptr[Slot]) -> None:
             if machine.is_present(here.value) and machine.entry_physical(here.value) == physical + i * PAGE:
                 here.value = 0
                 if count <= FLUSH_ONE_BY_ONE:
-                    machine.flush_page(asid_of_space(space.identifier), (u64(mapping.page) + i) * PAGE)
+                    machine.flush_page(asid_of_space(space.number), (u64(mapping.page) + i) * PAGE)
     if count > FLUSH_ONE_BY_ONE:
-        machine.flush_space(asid_of_space(space.identifier))
+        machine.flush_space(asid_of_space(space.number))
 
 
 @fn
@@ -148,4 +156,4 @@ def _unmap_table(slot: Ptr[Slot]) -> None:
     here = some(entry)
     if machine.is_present(here.value) and machine.entry_physical(here.value) == machine.physical(slot.object):
         here.value = 0
-        machine.flush_space(asid_of_space(some(found).identifier))
+        machine.flush_space(asid_of_space(some(found).number))

@@ -152,7 +152,7 @@ def _create(untyped: Ptr[Slot], slot: Ptr[Slot], kind: Kind, bits: u8, address: 
         case Kind.SPACE:
             object = address + PAGE
             if not spaces.begin(object):
-                return Error.LIMIT
+                return Error.RESTART
             header_at(object).kind = kind
         case Kind.THREAD:
             thread = thread_at(address)

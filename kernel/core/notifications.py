@@ -1,7 +1,7 @@
 """Notifications: a word of bits. Setting them never waits; waiting takes all that are set."""
 
 from kernel.abi import Error, Kind, ThreadState
-from kernel.core import ipc, lookup, queues, threads, waiters
+from kernel.core import ipc, lookup, queues, waiters
 from kernel.core.access import notification_at
 from kernel.core.objects import Notification, Thread
 from kernel.core.state import kernel
@@ -12,17 +12,7 @@ from kernel.lang import *
 def signal(notification: Ptr[Notification], bits: u64) -> None:
     """Sets bits, and hands all to the first waiter whose capability is alive."""
     notification.bits |= bits
-    queue = ptr(notification.queue)
-    for _ in range(ipc.STALE):
-        if queue.head is None or notification.bits == 0:
-            return
-        thread = some(queue.head)
-        queues.take(queue, thread)
-        why = waiters.live(thread)
-        if why == Error.NONE:
-            thread.frame.words[0] = notification.bits
-            notification.bits = 0
-        threads.wake(thread, why)
+    waiters.give(notification)
 
 
 @fn

@@ -99,9 +99,17 @@ class Endpoint:
     header: Header
     queue: Queue
     receivers: bool  # what the queue holds, when it is not empty
-    lent: u8  # the highest level of who queues to send (inheritance.py)
-    server: Ptr["Thread"] | None  # who received here last
-    reserved: Array[u64, 7]
+    # Of inheritance.py: the highest level of who queues to send, and how many of them there are at each; bit n: any
+    lent: u8
+    urgent: u64
+    senders: Array[u32, 64]
+    servers: Ptr["Thread"] | None  # the threads that serve here
+    cursor: Ptr["Thread"] | None  # which of them is looked at next
+    next_looked: Ptr["Endpoint"] | None
+    looked: bool  # they are to be looked at
+    again: bool  # once more
+    doubt: u8  # the highest level that has gone from the queue since they were looked at
+    reserved: Array[u64, 4]
 
 
 @struct
@@ -131,9 +139,8 @@ class Space:
     header: Header
     translation: u64  # what the CPU's translation register takes
     root: usize
-    identifier: u16
-    lives: u16
-    reserved: Array[u64, 3]
+    number: u64
+    children: Array[Ptr["Space"] | None, 2]  # see spaces.py
 
 
 @struct
@@ -162,8 +169,7 @@ class Thread:
     state: ThreadState
     level: u8  # at which it is queued and runs: its own, or lent by a caller
     base_level: u8
-    reserved_flag: bool
-    timer_index: u32  # place in the timer heap + 1; 0: none
+    timed: bool  # it has a time limit (timers.py)
     queue: Ptr[Queue] | None
     queue_next: Ptr["Thread"] | None
     queue_previous: Ptr["Thread"] | None
@@ -173,6 +179,8 @@ class Thread:
     waiting_generation: u32
     calling: bool  # SENDING as the first half of a call
     expires: bool  # the time limit is the capability's expiry
+    doubted: bool  # on the list of those whose level may come from nobody any more (inheritance.py)
+    unsettled: bool  # on the list of those whose level is to be found out
     quantum: u64
     deadline: u64
     arrival: u64  # of the deadline: ties are decided by it
@@ -182,8 +190,16 @@ class Thread:
     identifier: u64  # for people: order of creation
     consumed: u64  # ticks it has run
     started: u64  # when it was given the CPU last
-    serving: Ptr[Endpoint] | None  # where it received last, as long as nobody else has
-    reserved: Array[u64, 4]
+    serving: Ptr[Endpoint] | None  # where it received last; the slot by which, and its handle
+    serving_slot: Ptr[Slot] | None
+    serving_handle: u64
+    serving_next: Ptr["Thread"] | None  # others that serve there
+    serving_previous: Ptr["Thread"] | None
+    next_doubted: Ptr["Thread"] | None
+    next_unsettled: Ptr["Thread"] | None
+    timer_above: Ptr["Thread"] | None
+    timer_below: Array[Ptr["Thread"] | None, 2]
+    reserved: Array[u64, 3]
     # line by line
     table: Slot
     space: Slot

@@ -57,7 +57,7 @@ def take_turn(thread: Ptr[Thread]) -> None:
     """A thread that just got ready goes on in place of the one that just began to wait."""
     dequeue(thread)
     thread.quantum = rest_of_quantum()
-    enqueue(thread, True)
+    enqueue(thread, thread.quantum != 0)
 
 
 @fn
@@ -82,7 +82,7 @@ def leave() -> None:
 
 @fn
 def rest_of_quantum() -> u64:
-    """Ticks that the current thread may still run; 0 stands for a new quantum."""
+    """Ticks that the current thread may still run; 0: it has had its turn, and has a new quantum in the next one."""
     time = clock.now()
     return kernel.slice_end - time if kernel.slice_end > time else 0
 
@@ -95,7 +95,7 @@ def hand_over(thread: Ptr[Thread]) -> None:
     timers.cancel(thread)
     thread.waiting_slot = None
     thread.state = ThreadState.READY
-    enqueue(thread, True)
+    enqueue(thread, thread.quantum != 0)
 
 
 @fn
@@ -123,7 +123,7 @@ def choose() -> None:
         if running.level >= level:
             return
         running.quantum = rest_of_quantum()
-        enqueue(running, True)
+        enqueue(running, running.quantum != 0)
     _dispatch(some(kernel.queues[level].head))
 
 

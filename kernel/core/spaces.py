@@ -1,42 +1,34 @@
 """Address spaces: their numbers, and the system calls that map and unmap.
 
-4,095 spaces at once; each takes 4,160 bytes of its maker's memory, so that is 17 MB of them. What the TLB calls them:
-translations.py.
+Each takes its maker's memory and nothing else, so nobody can use them up for others. What the TLB calls them:
+translations.py. There are 2^35 numbers: after as many spaces, those that no space has are given again.
 """
 
 from kernel.abi import PAGE, Error, Kind
 from kernel.core import lookup, machine, mappings
 from kernel.core.access import space_at
-from kernel.core.mappings import LEVELS, Mapping, entry_at, pages_of
+from kernel.core.mappings import LEVELS, SPACE_BITS, Mapping, entry_at, pages_of
 from kernel.core.objects import Slot, Space, Thread
-from kernel.core.state import SPACES, kernel
+from kernel.core.state import kernel
 from kernel.core.translations import asid_of_space
 from kernel.lang import *
 
-NO_LIVES_LEFT = 0x7FFF
+LAST_NUMBER = (1 << SPACE_BITS) - 1
 FIRST_PAGE = 16  # nothing is mapped below 64 KiB: null pointers, and fields of null structs, fault
 
 
 @fn
 def begin(object: usize) -> bool:
-    """Gives a new address space a number, and the kernel's half; False when no number is left."""
-    index = kernel.spaces_free
-    if index != 0:
-        kernel.spaces_free = kernel.spaces[index % SPACES].next_free
-    elif kernel.spaces_used < SPACES - 1:
-        kernel.spaces_used += 1
-        index = kernel.spaces_used
-    else:
-        return False
-    row = ptr(kernel.spaces[index % SPACES])
+    """Gives a new address space a number, and the kernel's half; False when another one has the next number."""
+    kernel.spaces_made += 1
     space = space_at(object)
-    row.lives += 1
-    row.space = space
-    row.next_free = 0
-    space.identifier = index
-    space.lives = row.lives
+    space.number = kernel.spaces_made & LAST_NUMBER
+    if not _insert(space):
+        space.number = 0  # this memory is still known to be zero
+        return False
+    kernel.spaces_count += 1
     space.root = object - PAGE
-    asid = asid_of_space(index)
+    asid = asid_of_space(space.number)
     space.translation = machine.translation(machine.physical(space.root), asid)
     machine.share_kernel_half(space.root)
     machine.flush_space(asid)
@@ -45,15 +37,74 @@ def begin(object: usize) -> bool:
 
 @fn
 def end(space: Ptr[Space]) -> None:
-    """Gives the number back; the CPU stops using its tables."""
-    index = space.identifier
-    row = ptr(kernel.spaces[index % SPACES])
-    row.space = None
-    if row.lives != NO_LIVES_LEFT:
-        row.next_free = kernel.spaces_free
-        kernel.spaces_free = index
+    """Nobody finds it any more; the CPU stops using its tables."""
+    _remove(space)
+    kernel.spaces_count -= 1
     if kernel.translation == space.translation:
         kernel.translation = machine.leave_spaces()
+
+
+@fn
+def _link(above: Ptr[Space] | None, bit: u64, space: Ptr[Space] | None) -> None:
+    """What is below a space of the tree on one side; None: at its root."""
+    if above is None:
+        kernel.spaces = space
+    else:
+        some(above).children[bit & 1] = space
+
+
+@fn
+def _insert(space: Ptr[Space]) -> bool:
+    """Puts it where the bits of its number lead; False when there is one with this number."""
+    above: Ptr[Space] | None = None
+    here = kernel.spaces
+    bit: u64 = 0
+    rest = space.number
+    for _ in range(SPACE_BITS + 1):
+        if here is None:
+            break
+        if some(here).number == space.number:
+            return False
+        above = here
+        bit = rest & 1
+        here = some(here).children[bit]
+        rest >>= 1
+    space.children[0] = None
+    space.children[1] = None
+    _link(above, bit, space)
+    return True
+
+
+@fn
+def _remove(space: Ptr[Space]) -> None:
+    """Takes it out; any one that has no others below takes its place, whose bits lead there too."""
+    above: Ptr[Space] | None = None
+    here = kernel.spaces
+    bit: u64 = 0
+    rest = space.number
+    for _ in range(SPACE_BITS + 1):
+        if here is None or here == space:
+            break
+        above = here
+        bit = rest & 1
+        here = some(here).children[bit]
+        rest >>= 1
+    leaf = space
+    leaf_above = above
+    leaf_bit = bit
+    for _ in range(SPACE_BITS + 1):
+        side: u64 = 0 if leaf.children[0] is not None else 1
+        below = leaf.children[side]
+        if below is None:
+            break
+        leaf_above = leaf
+        leaf_bit = side
+        leaf = some(below)
+    _link(leaf_above, leaf_bit, None)
+    if leaf != space:
+        leaf.children[0] = space.children[0]
+        leaf.children[1] = space.children[1]
+        _link(above, bit, leaf)
 
 
 @fn
@@ -115,9 +166,7 @@ def sys_map(thread: Ptr[Thread]) -> Error:
         leaf = some(entry_at(space, page + i, 0))
         leaf.value = machine.leaf_entry(physical + i * PAGE, True, writable, executable, device)
     machine.publish_tables()
-    slot.badge = u64(
-        Mapping(page=page, writable=writable, executable=executable, identifier=space.identifier, lives=space.lives)
-    )
+    slot.badge = u64(Mapping(page=exact(page, u32), writable=writable, executable=executable, space=space.number))
     return Error.NONE
 
 
@@ -159,7 +208,7 @@ def sys_map_table(thread: Ptr[Thread]) -> Error:
             clear_table(slot.object)
             some(entry).value = machine.table_entry(machine.physical(slot.object))
             machine.publish_tables()
-            slot.badge = u64(Mapping(page=page, identifier=space.identifier, lives=space.lives))
+            slot.badge = u64(Mapping(page=exact(page, u32), space=space.number))
             slot.size = level
             return Error.NONE
     return Error.MAPPED

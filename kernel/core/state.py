@@ -2,13 +2,11 @@
 
 from kernel.abi import LEVELS, AuditEvent, Error, Kind
 from kernel.boot_info import BootInfo
-from kernel.core.objects import Header, Queue, Slot, Space, Thread
+from kernel.core.objects import Endpoint, Header, Queue, Slot, Space, Thread
 from kernel.lang import *
 
-TIMERS = 1024
 AUDIT_ENTRIES = 256
 INTERRUPTS = 96
-SPACES = 4096
 ASIDS = 256  # RISC-V and Arm; the smallest number among CPUs that this kernel runs on
 
 
@@ -36,15 +34,6 @@ class InterruptRow:
 
 
 @struct
-class SpaceRow:
-    """A number of an address space: who has it now, and how many had it (a mapping names both)."""
-
-    space: Ptr[Space] | None
-    lives: u16
-    next_free: u16  # another number that nobody has, 0: none
-
-
-@struct
 class State:
     """See the fields."""
 
@@ -58,21 +47,27 @@ class State:
     dying_last: Ptr[Header] | None
     checked: Ptr[Queue] | None  # queues whose waiters are to be checked
     checked_last: Ptr[Queue] | None
+    looked: Ptr[Endpoint] | None  # lists of inheritance.py
+    looked_last: Ptr[Endpoint] | None
+    doubted: Ptr[Thread] | None
+    doubted_last: Ptr[Thread] | None
+    unsettled: Ptr[Thread] | None
+    unsettled_last: Ptr[Thread] | None
     arrivals: u64
     thread_count: u64
     audit_count: u64
-    timer_count: u32
+    timer_count: u64  # waits with a time limit now
+    timers: Ptr[Thread] | None  # the one that ends first
     idle_time: u64
     facts: Ptr[BootInfo] | None
     queues: Array[Queue, LEVELS]
-    timers: Array[Ptr[Thread] | None, TIMERS]
     origin: Slot
     audit: Array[AuditEntry, AUDIT_ENTRIES]
     interrupts: Array[InterruptRow, INTERRUPTS]
-    spaces_used: u16  # numbers up to this one have been given out
-    spaces_free: u16  # one that is free again; 0: none
+    spaces: Ptr[Space] | None  # the tree of them (spaces.py)
+    spaces_made: u64  # so far: the last one's number, as long as there were no more than there are numbers
+    spaces_count: u64  # now
     asid_users: Array[u64, ASIDS]  # whose entries the TLB may hold (translations.py)
-    spaces: Array[SpaceRow, SPACES]
     channel_count: u64
 
 

@@ -7,6 +7,7 @@ from kernel.core import (
     channels,
     clock,
     dissolve,
+    inheritance,
     interrupts,
     ipc,
     machine,
@@ -112,14 +113,15 @@ def execute(thread: Ptr[Thread], call: SystemCall) -> Error:
             thread.frame.words[0] = clock.now()
             return Error.NONE
         case SystemCall.EXIT:
-            status = thread.frame.handle
-            ipc.report(thread, TAG_EXIT, status, 0, 0)
-            if is_first(thread):
-                take_console()
-                put("\nthe first program ended with ")
-                put_hex(status)
-                put("\n")
-                panic("the first program has ended, and with it the system")
+            if ipc.may_report(thread):
+                status = thread.frame.handle
+                ipc.report(thread, TAG_EXIT, status, 0, 0)
+                if is_first(thread):
+                    take_console()
+                    put("\nthe first program ended with ")
+                    put_hex(status)
+                    put("\n")
+                    panic("the first program has ended, and with it the system")
             return ipc.WAITS
         case _:
             return Error.UNKNOWN_CALL
@@ -147,8 +149,8 @@ def system_call(thread: Ptr[Thread]) -> Ptr[Thread] | None:
 
 @fn
 def pending() -> bool:
-    """Whether capabilities have ended of which not all follows yet: the CPU must not sleep."""
-    return kernel.checked is not None or kernel.dying is not None
+    """Whether capabilities or waits have ended of which not all follows yet: the CPU must not sleep."""
+    return kernel.checked is not None or kernel.dying is not None or inheritance.pending()
 
 
 @fn
@@ -157,6 +159,7 @@ def leave_kernel() -> Ptr[Thread] | None:
     if pending():
         waiters.step()
         dissolve.step()
+        inheritance.step()
     scheduler.choose()
     scheduler.program_timer()
     if kernel.current is not None:
@@ -169,6 +172,8 @@ def leave_kernel() -> Ptr[Thread] | None:
 @fn
 def fault(thread: Ptr[Thread], cause: u64, address: u64, place: u64) -> Ptr[Thread] | None:
     """The running thread did what the CPU refused: cause and address are the CPU's, place is the program counter."""
+    if not ipc.may_report(thread):
+        return leave_kernel()
     nothing = zero(Slot)
     audit.record(AuditEvent.FAULT, ptr(nothing), address, Error.NONE)
     put("thread ")
@@ -192,9 +197,9 @@ def timer() -> Ptr[Thread] | None:
     kernel.programmed = 0
     time = clock.now()
     for _ in range(EXPIRATIONS):
-        if timers.first_deadline() > time or kernel.timer_count == 0:
+        if timers.first_deadline() > time or kernel.timers is None:
             break
-        _expire(some(kernel.timers[0]))
+        _expire(some(kernel.timers))
     if kernel.current is not None and kernel.slice_end <= time:
         scheduler.end_quantum()
     return leave_kernel()

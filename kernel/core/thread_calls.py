@@ -12,14 +12,18 @@ KEEP = 0xFFFF_FFFF_FFFF_FFFF
 
 @fn
 def _install(thread: Ptr[Thread], handle: u64, kind: Kind, place: Ptr[Slot]) -> Error:
-    """Puts a capability derived from the caller's into a slot of a thread; 0 empties it, KEEP leaves it."""
+    """Puts a capability derived from the caller's into a slot of a thread; 0 empties it, KEEP leaves it.
+
+    A thread acts with all that is in its table, reaches all that is mapped in its space, and is as urgent as its slice
+    says. So these need EXECUTE, and the fault endpoint WRITE, as for any message.
+    """
     if handle == KEEP:
         return Error.NONE
     if handle == 0:
         if place.kind != Kind.EMPTY:
             dissolve.empty(place)
         return Error.NONE
-    found = lookup.lookup(thread, handle, kind, 0)
+    found = lookup.lookup(thread, handle, kind, 2 if kind == Kind.ENDPOINT else 4)
     if found is None:
         return kernel.error
     source = some(found)
@@ -115,8 +119,7 @@ def sys_sleep(thread: Ptr[Thread]) -> Error:
     time = clock.now()
     timeout = thread.frame.timeout
     thread.expires = False
-    if not timers.add(thread, time + timeout if timeout < KEEP - time else KEEP):
-        return Error.LIMIT
+    timers.add(thread, time + timeout if timeout < KEEP - time else KEEP)
     thread.state = ThreadState.SLEEPING
     scheduler.leave()
     return ipc.WAITS

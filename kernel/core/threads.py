@@ -37,7 +37,7 @@ def drop_caller(thread: Ptr[Thread]) -> None:
         thread.caller = None
         caller.server = None
         wake(caller, Error.PEER_GONE)
-        inheritance.settle(thread)
+        inheritance.answered(thread)
 
 
 @fn
@@ -55,7 +55,7 @@ def leave_wait(thread: Ptr[Thread]) -> None:
         server = some(thread.server)
         thread.server = None
         server.caller = None
-        inheritance.settle(server)
+        inheritance.answered(server)
     thread.waiting_slot = None
     thread.calling = False
 
@@ -69,7 +69,6 @@ def stop(thread: Ptr[Thread]) -> None:
     thread.state = ThreadState.STOPPED
     drop_caller(thread)
     inheritance.stop_serving(thread)
-    inheritance.settle(thread)
 
 
 @fn

@@ -1,7 +1,8 @@
 """Which address space the CPU uses, and the identifiers (ASIDs) by which its TLB tells spaces apart.
 
-There are more spaces than identifiers: spaces share them. The TLB may hold entries of one of them at a time, its user;
-when another one is used, what is left of the first is flushed. So many spaces cost time, not others their spaces.
+There may be as many spaces as memory has room for, more than identifiers: spaces share them. The TLB may hold entries
+of one of them at a time, its user; when another one is used, what is left of the first is flushed. So many spaces cost
+time, not others their spaces.
 """
 
 from kernel.core import machine
@@ -21,6 +22,6 @@ def use(translation: u64) -> None:
 
 
 @fn
-def asid_of_space(identifier: u16) -> u16:
+def asid_of_space(number: u64) -> u16:
     """The identifier that a space has for the TLB; 0 is the kernel's own tables'."""
-    return identifier % (ASIDS - 1) + 1
+    return trunc(number % (ASIDS - 1), u16) + 1

@@ -5,10 +5,10 @@ queue joins the list of those to be checked, and the end of every trap goes on w
 queue meanwhile moves the cursor (queues.take); a capability that ends meanwhile asks for one more round.
 """
 
-from kernel.abi import Error, Kind
+from kernel.abi import Error, Kind, ThreadState
 from kernel.core import inheritance, lookup, queues, threads
 from kernel.core.access import endpoint_at, notification_at
-from kernel.core.objects import Queue, Thread
+from kernel.core.objects import Notification, Queue, Thread
 from kernel.core.state import kernel
 from kernel.lang import *
 
@@ -29,7 +29,9 @@ def capability_ended(kind: Kind, object: usize) -> None:
     """A capability to this object has ended, or is in another place now."""
     match kind:
         case Kind.ENDPOINT:
-            _check_soon(ptr(endpoint_at(object).queue))
+            endpoint = endpoint_at(object)
+            _check_soon(ptr(endpoint.queue))
+            inheritance.capability_ended(endpoint)
         case Kind.NOTIFICATION:
             _check_soon(ptr(notification_at(object).queue))
         case _:
@@ -79,3 +81,25 @@ def step() -> None:
     kernel.checked = queue.next_checked
     if kernel.checked is None:
         kernel.checked_last = None
+    if queue.head is not None:
+        if some(queue.head).state == ThreadState.WAITING:
+            give(notification_at(address_of(queue) - offset_of(Notification, "queue")))
+
+
+@fn
+def give(notification: Ptr[Notification]) -> None:
+    """Hands the bits, if any are set, to the first waiter whose capability is alive. When that takes too many looks, it
+    is done when all of them have been looked at."""
+    queue = ptr(notification.queue)
+    for _ in range(LOOKS):
+        if queue.head is None or notification.bits == 0:
+            return
+        thread = some(queue.head)
+        queues.take(queue, thread)
+        why = live(thread)
+        if why == Error.NONE:
+            thread.frame.words[0] = notification.bits
+            notification.bits = 0
+        threads.wake(thread, why)
+    if notification.bits != 0:
+        _check_soon(queue)

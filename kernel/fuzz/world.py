@@ -123,7 +123,7 @@ def begin() -> None:
         give(table, table, roles.TABLE, all, 0)
         give(next.table, table, roles.OTHER_TABLE, all, 0)
         need(calls.retype(world.round, table, roles.MEMORY, Kind.UNTYPED, MEMORY_BITS, ptr(made)))
-        give(first_life(first_table.SPACE), table, roles.SPACE, Rights.WRITE | Rights.GRANT, 0)
+        give(first_life(first_table.SPACE), table, roles.SPACE, Rights.WRITE | Rights.EXECUTE | Rights.GRANT, 0)
         give(space, table, roles.EMPTY_SPACE, all, 0)
         give(served, table, roles.SERVED, all ^ Rights.READ, u64(i) + 1)
         give(open, table, roles.OPEN, all, 0)

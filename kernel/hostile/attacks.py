@@ -156,7 +156,7 @@ def exhaust(kind: Kind, bits: u64) -> u64:
             if calls.delete(own(slot)) != Error.NONE:
                 return 1
             error = calls.retype(own(roles.MEMORY), 0, slot, kind, bits, ptr(made))
-        if error == Error.NO_MEMORY or error == Error.LIMIT:
+        if error == Error.NO_MEMORY:
             return 0
         if error != Error.NONE:
             return 2 + u64(error)
@@ -290,6 +290,23 @@ def bomb(number: u64) -> u64:
 
 
 @fn
+def live_by_anothers_table() -> u64:
+    """Who may look into a table cannot have a thread that acts with what is in it."""
+    thread: u64 = 0
+    if calls.retype(own(roles.MEMORY), 0, roles.FIRST_FREE, Kind.THREAD, 0, ptr(thread)) != Error.NONE:
+        return 1
+    table = first_life(roles.LOOK)
+    message = Message()
+    if calls.table_inspect(table, roles.SERVICE, ptr(message)) != Error.NONE:
+        return 2
+    space = first_life(roles.SPACE)
+    if calls.thread_configure(thread, table, space, 0, first_life(roles.SLICE)) != Error.DENIED:
+        return 3
+    error = calls.thread_configure(thread, first_life(roles.TABLE), space, 0, first_life(roles.SLICE))
+    return 0 if error == Error.NONE else 4
+
+
+@fn
 def mute_server() -> u64:
     """Receives and never replies: until the victim gives up its first call, then holding its second one for ever."""
     message = Message()
@@ -413,6 +430,8 @@ def run(attack: Attack) -> u64:
             return nobody_answers()
         case Attack.WRITE_WHAT_RUNS:
             return write_what_runs()
+        case Attack.LIVE_BY_ANOTHERS_TABLE:
+            return live_by_anothers_table()
         case Attack.FORK_BOMB:
             return bomb(0)
         case Attack.SPIN:

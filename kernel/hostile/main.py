@@ -128,11 +128,15 @@ def set_up_members(untyped: u64) -> None:
     child = ptr(attacker.child)
     check(world.give(ptr(attacker), roles.SERVICE, service, Rights.WRITE, 99), "the attacker: ")
     check(world.give(ptr(attacker), roles.MUTE, mute, Rights.READ | Rights.WRITE, 0), "the attacker: ")
-    check(world.give(ptr(attacker), roles.TABLE, child.table, Rights.READ | Rights.WRITE, 0), "the attacker: ")
-    check(world.give(ptr(attacker), roles.SPACE, child.space, Rights.WRITE, 0), "the attacker: ")
+    check(
+        world.give(ptr(attacker), roles.TABLE, child.table, Rights.READ | Rights.WRITE | Rights.EXECUTE, 0),
+        "the attacker: ",
+    )
+    check(world.give(ptr(attacker), roles.SPACE, child.space, Rights.WRITE | Rights.EXECUTE, 0), "the attacker: ")
     check(world.give(ptr(attacker), roles.THREAD, child.threads[0], Rights.READ, 0), "the attacker: ")
-    check(world.give(ptr(attacker), roles.SLICE, child.slice, Rights.READ, 0), "the attacker: ")
+    check(world.give(ptr(attacker), roles.SLICE, child.slice, Rights.READ | Rights.EXECUTE, 0), "the attacker: ")
     check(world.give(ptr(attacker), roles.BELL, bell, Rights.ALL, 0), "the attacker: ")
+    check(world.give(ptr(attacker), roles.LOOK, server.child.table, Rights.READ, 0), "the attacker: ")
     give_memory()
 
 

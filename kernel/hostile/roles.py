@@ -26,6 +26,7 @@ THREAD = 6
 SLICE = 7
 BELL = 8  # a notification
 CLOCK, CLOCK_INTERRUPT, TICK = 9, 10, 11  # the driver's
+LOOK = 12  # the table of the honest server, to look into it
 FIRST_FREE = 16
 
 
@@ -53,9 +54,10 @@ class Attack(IntEnum):
     NOBODY_ANSWERS = 8
     EXPIRED = 9
     WRITE_WHAT_RUNS = 10
-    FORK_BOMB = 11
-    SPIN = 12
-    MUTE_SERVER = 13
-    STACK_OVERFLOW = 14
-    WRITE_CODE = 15
-    RUN_STACK = 16
+    LIVE_BY_ANOTHERS_TABLE = 11
+    FORK_BOMB = 12
+    SPIN = 13
+    MUTE_SERVER = 14
+    STACK_OVERFLOW = 15
+    WRITE_CODE = 16
+    RUN_STACK = 17

@@ -18,7 +18,7 @@ from kernel.abi import SystemCall
 from kernel.arch.aarch64 import cpu, interrupts, microkernel, power
 from kernel.arch.aarch64.trap_frame import REGISTERS, TrapFrame
 from kernel.boot_info import BootInfo
-from kernel.core import fastpath, start, system_calls
+from kernel.core import fastpath, fastpath_channels, start, system_calls
 from kernel.core.access import thread_at
 from kernel.core.objects import Thread
 from kernel.core.state import kernel
@@ -54,6 +54,7 @@ def _pairs(instruction: str, base: str, but: tuple[str, ...] = ()) -> str:
 
 
 _WORDS = CALL_REGISTERS["aarch64"][2:10]
+_CAPABILITY = CALL_REGISTERS["aarch64"][10]
 _NOT_WORDS = tuple(r for r in REGISTERS if r not in _WORDS)
 UNKNOWN, SVC = 0, 0x15  # ESR_EL1.EC: an instruction that there is not; SVC of AArch64
 
@@ -138,12 +139,29 @@ from_user:
     cmp x8, #{int(SystemCall.CALL)}
     b.eq 1f
     cmp x8, #{int(SystemCall.REPLY_RECEIVE)}
-    b.ne 2f
+    b.ne 3f
     bl fast_reply_receive
     cbnz x0, fast_resume
     b 2f
-1:  bl fast_call
+1:  cbnz {_CAPABILITY}, 7f
+    bl fast_call
     cbnz x0, fast_resume
+    b 2f
+7:  bl fast_call_granting
+    cbnz x0, fast_resume
+    b 2f
+3:  cmp x8, #{int(SystemCall.NOTIFY)}
+    b.eq 4f
+    cmp x8, #{int(SystemCall.CHANNEL_SEND)}
+    b.eq 5f
+    cmp x8, #{int(SystemCall.CHANNEL_RECEIVE)}
+    b.ne 2f
+    bl fast_channel_receive
+    b 6f
+5:  bl fast_channel_send
+    b 6f
+4:  bl fast_notify
+6:  cbnz x0, trap_resume
 2:  mov x0, x19
     bl trap_from_user
 
@@ -322,4 +340,4 @@ def put_status(status: u64) -> None:
         put(", another fault")
 
 
-ROOTS = [fastpath.call, fastpath.reply_receive, trap_from_user, trap_from_kernel, trap_overflow]
+ROOTS = [*fastpath.ENTRIES, *fastpath_channels.ENTRIES, trap_from_user, trap_from_kernel, trap_overflow]

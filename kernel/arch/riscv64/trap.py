@@ -339,12 +339,8 @@ def put_cause(cause: u64) -> None:
 
 
 ROOTS = [
-    fastpath.call,
-    fastpath.call_granting,
-    fastpath.reply_receive,
-    fastpath.notify,
-    fastpath_channels.send,
-    fastpath_channels.receive,
+    *fastpath.ENTRIES,
+    *fastpath_channels.ENTRIES,
     trap_call_from_user,
     trap_from_user,
     trap_from_kernel,

@@ -30,7 +30,7 @@ from kernel.arch.x86_64.trap_frame import (
     TrapFrame,
 )
 from kernel.boot_info import BootInfo
-from kernel.core import fastpath, start, system_calls
+from kernel.core import fastpath, fastpath_channels, start, system_calls
 from kernel.core.access import thread_at
 from kernel.core.objects import Thread
 from kernel.core.state import kernel
@@ -41,6 +41,7 @@ __all__ = ["ASSEMBLY", "ROOTS", "TrapFrame"]
 
 
 _WORDS = CALL_REGISTERS["x86_64"][2:10]
+_CAPABILITY = CALL_REGISTERS["x86_64"][10]
 _REST = tuple(name for name in GENERAL if name not in _WORDS)  # rbx, which holds the other frame, is read last of it
 
 
@@ -124,7 +125,7 @@ trap_resume:
     addq ${frame["rip"].offset}, %rsp
     swapgs
     iretq
-    # What came by SYSCALL goes back by SYSRET. Its address is canonical: user space ends a page before the others.
+    # What came by SYSCALL goes back by SYSRET. Its address is canonical: user space ends long before the others.
 1:
 {_moves(load=True)}
 sysret:
@@ -179,14 +180,35 @@ syscall_entry:
     cmpq ${int(SystemCall.CALL)}, %rax
     je 1f
     cmpq ${int(SystemCall.REPLY_RECEIVE)}, %rax
-    jne 2f
+    jne 3f
     call fast_reply_receive
     testq %rax, %rax
     jnz fast_resume
     jmp 2f
-1:  call fast_call
+1:  testq %{_CAPABILITY}, %{_CAPABILITY}
+    jnz 7f
+    call fast_call
     testq %rax, %rax
     jnz fast_resume
+    jmp 2f
+7:  call fast_call_granting
+    testq %rax, %rax
+    jnz fast_resume
+    jmp 2f
+3:  cmpq ${int(SystemCall.NOTIFY)}, %rax
+    je 4f
+    cmpq ${int(SystemCall.CHANNEL_SEND)}, %rax
+    je 5f
+    cmpq ${int(SystemCall.CHANNEL_RECEIVE)}, %rax
+    jne 2f
+    call fast_channel_receive
+    jmp 6f
+5:  call fast_channel_send
+    jmp 6f
+4:  call fast_notify
+6:  movq %rax, %rdi
+    testq %rax, %rax
+    jnz trap_resume
 2:  movq %rbx, %rdi
     call trap_from_user
     movq %rax, %rdi
@@ -294,4 +316,4 @@ def kernel_fault(frame: Ptr[TrapFrame]) -> Never:
     fault.finish(frame.rip, frame.rbp)
 
 
-ROOTS = [fastpath.call, fastpath.reply_receive, trap_from_user, trap_from_kernel, trap_fatal_from_anywhere]
+ROOTS = [*fastpath.ENTRIES, *fastpath_channels.ENTRIES, trap_from_user, trap_from_kernel, trap_fatal_from_anywhere]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from kernel.abi import Kind
+from kernel.core.objects import Endpoint
 
 READ, WRITE, EXECUTE, GRANT, REVOKE = 1, 2, 4, 8, 16
 COUNTED = {Kind.TABLE, Kind.THREAD, Kind.ENDPOINT, Kind.NOTIFICATION, Kind.SPACE, Kind.CHANNEL, Kind.SLICE}
@@ -115,7 +116,7 @@ SIZES = {
     Kind.UNTYPED: lambda bits: 1 << bits,
     Kind.FRAME: lambda bits: 1 << bits,
     Kind.TABLE: lambda bits: 128 + (LINE << bits),
-    Kind.ENDPOINT: _fixed(192),
+    Kind.ENDPOINT: _fixed(Endpoint.size),  # type: ignore[attr-defined]
     Kind.NOTIFICATION: _fixed(128),
 }
 ALIGN = {

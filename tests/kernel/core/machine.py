@@ -23,6 +23,11 @@ def _word(address: int, width: int = 8) -> int:
 class Actor:
     """A thread of the kernel under test, with a table."""
 
+    handles: dict[Kind, int]  # of the boot thread, to what it lives by
+    own: dict[int, int]  # a World's: its own handles, by their slots, and of the boot thread what they come from
+    between: dict[int, int]
+    end: int
+
     def __init__(self, kernel: "KernelUnderTest", name: str, address: int):
         self.kernel, self.name, self.address = kernel, name, address
         self.view: Any = layout.view(Thread, address, kernel.owner)  # type: ignore[arg-type]
@@ -114,7 +119,7 @@ class KernelUnderTest:
                         handles[Kind.TABLE], handles[Kind.SPACE], 0, handles[Kind.SLICE])  # fmt: skip
         assert error == Error.NONE, error
         made = Actor(self, name, self.slot(handles[Kind.THREAD])["object"])
-        made.handles = handles  # type: ignore[attr-defined]
+        made.handles = handles
         return made
 
     def raise_slice(self, address: int, level: tuple[int, int]) -> None:

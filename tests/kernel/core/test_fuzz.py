@@ -99,7 +99,7 @@ class Fuzz:
         assert kernel.do(kernel.boot, SystemCall.REVOKE, kernel.untyped) == Error.NONE
         alive = sorted(Kind(slot["kind"]) for slot, _ in kernel.tree())
         assert set(alive) <= {Kind.UNTYPED, Kind.TABLE, Kind.MACHINE, Kind.AUDIT, Kind.INTERRUPT}, alive
-        assert _word(kernel.state_address + STATE["timer_count"], 4) == 0
+        assert _word(kernel.state_address + STATE["timer_count"]) == 0
         assert kernel.do(kernel.boot, SystemCall.RETYPE, kernel.untyped, 0, 100, Kind.UNTYPED, kernel.bits) == 0
 
 

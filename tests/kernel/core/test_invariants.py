@@ -92,14 +92,13 @@ def damage(name: str) -> Callable[[World], None]:
         "a bit without threads": lambda w: poke(w.kernel.state_address + STATE["ready"], 1),
         "a caller that does not wait": lambda w: poke(w.waiter.address + THREAD["caller"], w.sleeper.address),
         "less urgent than itself": lambda w: poke(w.waiter.address + THREAD["base_level"], 5, 1),
-        "a deadline that is earlier": lambda w: poke(
-            _word(w.kernel.state_address + STATE["timers"] + 8) + THREAD["deadline"], 1
+        "a deadline that is later": lambda w: poke(
+            _word(w.kernel.state_address + STATE["timers"]) + THREAD["deadline"], 1 << 60
         ),
-        "a timer of nobody": lambda w: poke(w.sleeper.address + THREAD["timer_index"], 0, 4),
-        "a space of another life": lambda w: poke(
-            w.kernel.slot(w.space)["object"] + Space.fields["lives"].offset,
+        "a timer of nobody": lambda w: poke(w.sleeper.address + THREAD["timed"], 0, 1),
+        "a space of another number": lambda w: poke(
+            w.kernel.slot(w.sleeper.handles[Kind.SPACE])["object"] + Space.fields["number"].offset,  # type: ignore[attr-defined]
             77,
-            2,  # type: ignore[attr-defined]
         ),
         "a translation of another space": lambda w: poke(w.waiter.address + THREAD["translation"], 77),
         "a page without a capability": lambda w: poke(w.kernel.slot(w.frame)["address"] + slot["badge"], 0),
@@ -120,8 +119,8 @@ WANTED = {
     "another kind of object": "KIND", "a watermark below": "EXTENT", "one object on another": "OVERLAP",
     "dying with a capability": "DYING", "a list of the dying that goes on": "DYING", "another queue's member": "QUEUE",
     "waiting in no queue": "STATE", "a bit without threads": "QUEUE", "a caller that does not wait": "REPLY",
-    "less urgent than itself": "LEVEL", "a deadline that is earlier": "TIMER", "a timer of nobody": "STATE",
-    "a space of another life": "SPACE", "a translation of another space": "SPACE",
+    "less urgent than itself": "LEVEL", "a deadline that is later": "TIMER", "a timer of nobody": "STATE",
+    "a space of another number": "SPACE", "a translation of another space": "SPACE",
     "a page without a capability": "PAGE", "a page that is more than allowed": "PAGE",
     "a page to write and to run": "PAGE", "a page of the kernel's": "PAGE", "more in a channel than fits": "CHANNEL",
 }  # fmt: skip

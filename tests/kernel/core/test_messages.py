@@ -1,5 +1,8 @@
 """Random programs of several threads: every message arrives once, whole, at one receiver; every wait ends with one
 outcome; queues, timers and reply rights stay what they must be.
+
+They make all system calls but these: MAP, UNMAP, MAP_TABLE (test_spaces.py), the INSPECTs, CLOCK, AUDIT_READ and
+MACHINE_STOP, which change nothing of what threads wait for; test_fuzz.py and kernel/fuzz make those too.
 """
 
 import ctypes
@@ -10,18 +13,23 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from kernel.abi import Error, Kind, SystemCall, ThreadState
-from kernel.core import fastpath, fastpath_channels, machine, system_calls
+from kernel.abi import TAG_EXIT, TAG_FAULT, Error, Kind, SystemCall, ThreadState
+from kernel.core import boot, fastpath, fastpath_channels, interrupts, machine, system_calls
+from kernel.core.boot import BootTable
 from kernel.core.objects import Frame, Table
 from kernel.core.state import State
+from kernel.lang import layout
 from tests.kernel.core.machine import NEVER, SLOT, SLOT_BYTES, STATE, THREAD, Actor, KernelUnderTest, _word
 
 EXAMPLES = int(os.environ.get("KERNEL_CORE_EXAMPLES", "40"))
 THREADS = 5
 LEVELS = [(0, 0), (0, 0), (1, 3), (1, 3), (2, 5)]
 ENDS = (1, 2)  # slots of the two endpoints
-BELL, FRAME, CHANNEL = 3, 9, 10
+BELL, FRAME, CHANNEL, MEMORY, LINE, OWN_SLICE, LIMITED = 3, 9, 10, 11, 12, 13, 14
 ARRIVALS = range(16, 20)  # slots that take what is received
+MOVE = 1 << 8  # Option.move
+INTERRUPT = 10
+KEEP = NEVER
 FAST = {
     SystemCall.CALL: fastpath.call,
     SystemCall.REPLY_RECEIVE: fastpath.reply_receive,
@@ -30,7 +38,8 @@ FAST = {
     SystemCall.CHANNEL_RECEIVE: fastpath_channels.receive,
 }
 TAKES = (SystemCall.RECEIVE, SystemCall.REPLY_RECEIVE, SystemCall.CALL)
-OUTCOMES = (Error.NONE, Error.TIMED_OUT, Error.PEER_GONE, Error.REVOKED, Error.INVALID_HANDLE, Error.FULL)
+OUTCOMES = (Error.NONE, Error.TIMED_OUT, Error.PEER_GONE, Error.REVOKED, Error.INVALID_HANDLE, Error.FULL,
+            Error.EXPIRED, Error.DENIED, Error.WRONG_KIND)  # fmt: skip
 OTHERS = 4  # slots 4.. hold the threads
 
 
@@ -40,10 +49,12 @@ class Messages(RuleBasedStateMachine):
 
     @initialize()
     def start(self):
-        kernel = self.kernel = KernelUnderTest(19)
+        kernel = self.kernel = KernelUnderTest(20)
         self.threads: list[Actor] = [kernel.actor(f"t{i}", 5, LEVELS[i]) for i in range(THREADS)]
         endpoints = [kernel.make(Kind.ENDPOINT) for _ in ENDS]
         bell, channel = kernel.make(Kind.NOTIFICATION), kernel.make(Kind.CHANNEL)
+        boot.add(500, Kind.INTERRUPT, INTERRUPT, 0, 31)
+        self.ends = endpoints
         self.handles: dict[tuple[int, int], int] = {}
         self.between: dict[tuple[int, int], int] = {}  # what the boot thread can revoke them by
         for i, thread in enumerate(self.threads):
@@ -56,12 +67,25 @@ class Messages(RuleBasedStateMachine):
             self.handles[i, BELL] = kernel.give(bell, table, BELL)
             self.handles[i, CHANNEL] = kernel.give(channel, table, CHANNEL)
             self.handles[i, FRAME] = kernel.give(kernel.make(Kind.FRAME, 12), table, FRAME)
+            memory = kernel.make(Kind.UNTYPED, 13)
+            assert kernel.do(kernel.boot, SystemCall.MOVE, memory, table, MEMORY) == Error.NONE
+            self.handles[i, MEMORY] = kernel.boot.word(0)
+            self.handles[i, LINE] = kernel.give(boot.handle_at(500), table, LINE)
+            self.handles[i, OWN_SLICE] = kernel.give(thread.handles[Kind.SLICE], table, OWN_SLICE)
+            self.between[i, LIMITED] = self.between[i, ENDS[0]]
+            fault = kernel.next_slot
+            kernel.next_slot += 1
+            assert kernel.do(kernel.boot, SystemCall.DERIVE, endpoints[1], 0, fault, 31, 200 + i, 0) == Error.NONE
+            words = (thread.handles[Kind.THREAD], KEEP, KEEP, kernel.boot.word(0), KEEP)
+            assert kernel.do(kernel.boot, SystemCall.THREAD_CONFIGURE, *words) == Error.NONE
             for j, other in enumerate(self.threads):
                 self.handles[i, OTHERS + j] = kernel.give(other.handles[Kind.THREAD], table, OTHERS + j)
         self.by_address = {t.address: i for i, t in enumerate(self.threads)}
         self.serial = 0
         self.offered: dict[int, tuple[int, list[int], int]] = {}  # serial: sender, words, badge
         self.delivered: set[int] = set()
+        self.losing = False  # a thread's table, which ends calls that were received too
+        self.ended: dict[int, tuple[int, int]] = {}  # badge of an end that nobody has heard of yet: tag, cause
         self.pending: dict[int, tuple[SystemCall, int]] = {}  # thread: what it asked for, serial it offered
         for thread in self.threads:
             assert kernel.do(kernel.boot, SystemCall.THREAD_START, thread.handles[Kind.THREAD], 0x1000, 0x2000, 5) == 0
@@ -107,7 +131,8 @@ class Messages(RuleBasedStateMachine):
 
     def memory(self) -> list[tuple[int, int]]:
         """(address, bytes) of all that the kernel may change."""
-        return [(self.kernel.base, 1 << self.kernel.bits), (self.kernel.state_address, State.size)]  # type: ignore[attr-defined]
+        table = layout.variable_address(boot.boot_table), BootTable.size  # type: ignore[attr-defined]
+        return [(self.kernel.base, 1 << self.kernel.bits), (self.kernel.state_address, State.size), table]  # type: ignore[attr-defined]
 
     def fast_path_does_the_same(self, call: SystemCall, thread: Actor) -> bool:
         """Whether the fast path takes it; then all of memory must be as after the complete path."""
@@ -185,9 +210,11 @@ class Messages(RuleBasedStateMachine):
           accept=st.sampled_from(ARRIVALS), others=st.integers(0, 2))  # fmt: skip
     def serve_with_a_capability(self, end, what, rights, accept, others):
         """Somebody receives who takes capabilities; whoever runs next calls with one."""
+        self.drop(accept)
         self.act(SystemCall.RECEIVE, end, option=(accept + 1) << 32)
         who = self.current()
         if who is not None:
+            self.handles[who, what] = self.handle_at(who, what)
             self.act(SystemCall.CALL, end, capability=self.handles[who, what], option=rights)
         for _ in range(others):
             self.act(SystemCall.REPLY_RECEIVE, end, option=(accept + 1) << 32)
@@ -274,6 +301,142 @@ class Messages(RuleBasedStateMachine):
             system_calls.leave_kernel()
         self.observe()
 
+    @rule(exits=st.booleans(), cause=st.integers(1, 99))
+    def end(self, exits, cause):
+        """Whoever runs faults or exits; it may be started again by others."""
+        who = self.current()
+        if who is None:
+            return
+        thread = self.threads[who]
+        self.pending.pop(who, None)
+        self.ended[200 + who] = TAG_EXIT if exits else TAG_FAULT, cause
+        for _ in range(20):
+            if self.current() != who or thread.state == ThreadState.FAULTED:
+                break
+            if exits:
+                thread.registers(int(SystemCall.EXIT), cause, (), 0, 0, NEVER)
+                system_calls.system_call(thread.view)
+            else:
+                system_calls.fault(thread.view, cause, 0x99, 0x1000)
+        assert thread.state == ThreadState.FAULTED
+        self.observe()
+
+    @rule(life=st.sampled_from([5, 300, 700]), call=st.sampled_from([SystemCall.RECEIVE, SystemCall.CALL]))
+    def wait_by_what_expires(self, life, call):
+        """Whoever runs gets a capability that ends soon, and waits by it."""
+        who, kernel = self.current(), self.kernel
+        if who is None:
+            return
+        self.handles[who, LIMITED] = self.handle_at(who, LIMITED)
+        self.act(SystemCall.DELETE, LIMITED)
+        if self.current() != who or not self.threads[who].view.table.kind:
+            return
+        address = kernel.current()
+        table, end = self.threads[who].handles[Kind.TABLE], machine.host_time.value + life
+        self.handles[who, LIMITED] = kernel.give(self.ends[0], table, LIMITED, badge=100 + who, expiry=end)
+        kernel.set_current(address)
+        self.act(call, LIMITED)
+
+    @rule(end=st.sampled_from(ENDS), what=st.sampled_from([BELL, FRAME, CHANNEL, MEMORY, *ENDS]),
+          accept=st.sampled_from(ARRIVALS))  # fmt: skip
+    def move_a_capability(self, end, what, accept):
+        """Somebody receives who takes capabilities; whoever runs next gives one away for good."""
+        self.act(SystemCall.RECEIVE, end, option=(accept + 1) << 32)
+        who = self.current()
+        if who is not None:
+            self.handles[who, what] = self.handle_at(who, what)
+            self.act(SystemCall.CALL, end, capability=self.handles[who, what], option=MOVE)
+
+    @rule(end=st.sampled_from(ENDS), what=st.sampled_from([BELL, FRAME]), move=st.booleans())
+    def answer_with_a_capability(self, end, what, move):
+        who = self.current()
+        if who is not None:
+            handle = self.handle_at(who, what)
+            self.act(SystemCall.REPLY_RECEIVE, end, capability=handle, option=MOVE if move else 3)
+
+    @rule(what=st.sampled_from([FRAME, BELL, *ENDS]), move=st.booleans())
+    def through_the_channel(self, what, move):
+        who = self.current()
+        if who is not None:
+            handle = self.handle_at(who, what)
+            self.act(SystemCall.CHANNEL_SEND, CHANNEL, (7,), capability=handle, option=MOVE if move else 31)
+
+    @rule(slot=st.sampled_from([*ENDS, BELL, CHANNEL]), to=st.sampled_from(ARRIVALS), back=st.booleans())
+    def move_in_the_table(self, slot, to, back):
+        """Who waits by it in another thread of the table would be told; here it is put back."""
+        who = self.current()
+        if who is None:
+            return
+        self.act(SystemCall.MOVE, slot, (0, to))
+        if back and self.current() == who and self.threads[who].status == Error.NONE:
+            self.handles[who, to] = self.handle_at(who, to)
+            self.act(SystemCall.MOVE, to, (0, slot))
+            self.handles[who, slot] = self.handle_at(who, slot)
+
+    @rule(kind=st.sampled_from([Kind.ENDPOINT, Kind.NOTIFICATION, Kind.TABLE, Kind.THREAD, Kind.SPACE, Kind.CHANNEL]),
+          slot=st.sampled_from(ARRIVALS), back=st.booleans())  # fmt: skip
+    def make(self, kind, slot, back):
+        """Objects of its own, which end with their memory."""
+        self.drop(slot)
+        self.act(SystemCall.RETYPE, MEMORY, (0, slot, int(kind), 2))
+        if back:
+            self.act(SystemCall.REVOKE, MEMORY)
+
+    @rule(bits=st.integers(1, 255), comes=st.booleans())
+    def interrupt(self, bits, comes):
+        """Bound to the bell by whoever runs; some time it comes."""
+        who = self.current()
+        if who is not None:
+            self.handles[who, BELL] = self.handle_at(who, BELL)
+            self.act(SystemCall.INTERRUPT_BIND, LINE, (self.handles[who, BELL], bits))
+        if comes and not machine.host_masked.value[INTERRUPT]:
+            interrupts.arrived(INTERRUPT)
+            system_calls.leave_kernel()
+            self.observe()
+        self.act(SystemCall.INTERRUPT_ACKNOWLEDGE, LINE)
+
+    @rule(level=st.integers(0, 7), bound=st.booleans())
+    def change_the_slice(self, level, bound):
+        """As high as its own slice at most; and the interrupt is nobody's again."""
+        who = self.current()
+        if who is not None:
+            own = self.handles[who, OWN_SLICE]
+            self.act(SystemCall.SLICE_CONFIGURE, OWN_SLICE, (0, level, 50_000, own))
+            if not bound:
+                self.act(SystemCall.INTERRUPT_BIND, LINE, (0, 0))
+
+    @rule(whose=st.integers(0, THREADS - 1), kind=st.sampled_from([Kind.TABLE, Kind.SPACE, Kind.SLICE]))
+    def lose_what_it_lives_by(self, whose, kind):
+        """A thread's table, space or slice is taken away, whatever it does; it gets it back and is started."""
+        kernel, current, thread = self.kernel, self.kernel.current(), self.threads[whose]
+        assert kernel.do(kernel.boot, SystemCall.REVOKE, thread.handles[kind]) == Error.NONE
+        gone = kernel.current() == 0 or (current == thread.address and thread.state != ThreadState.READY)
+        kernel.set_current(0 if gone or current == thread.address else current)
+        if current == thread.address and thread.state == ThreadState.READY:
+            kernel.set_current(current)
+        system_calls.leave_kernel()
+        while system_calls.pending():
+            system_calls.leave_kernel()
+        self.losing = True
+        self.observe()
+        self.losing = False
+        current = kernel.current()
+        if current == thread.address:
+            return
+        do = lambda *words: kernel.do(kernel.boot, *words)  # noqa: E731
+        assert do(SystemCall.THREAD_STOP, thread.handles[Kind.THREAD]) == Error.NONE
+        words = [thread.handles[k] if k == kind else KEEP for k in (Kind.TABLE, Kind.SPACE, Kind.ENDPOINT, Kind.SLICE)]
+        assert do(SystemCall.THREAD_CONFIGURE, thread.handles[Kind.THREAD], *words) == Error.NONE
+        if kind == Kind.SLICE:
+            table = thread.handles[Kind.TABLE]
+            self.handles[whose, OWN_SLICE] = self.handle_at(whose, OWN_SLICE)
+            self.handles[whose, OWN_SLICE] = kernel.give(thread.handles[Kind.SLICE], table, OWN_SLICE)
+        if thread.view.slice.kind and thread.view.space.kind:
+            assert do(SystemCall.THREAD_START, thread.handles[Kind.THREAD], 0x1000, 0x2000, 5) == Error.NONE
+        kernel.set_current(current)
+        system_calls.leave_kernel()
+        self.observe()
+
     # What must be true
 
     def observe(self) -> None:
@@ -281,7 +444,7 @@ class Messages(RuleBasedStateMachine):
         self.states = [t.state for t in self.threads]
         ended = {}
         for i in list(self.pending):
-            if self.states[i] in (ThreadState.READY, ThreadState.STOPPED):
+            if self.states[i] in (ThreadState.READY, ThreadState.STOPPED, ThreadState.FAULTED):
                 call, serial = self.pending.pop(i)
                 if self.states[i] == ThreadState.READY:
                     ended[i] = (call, serial, self.threads[i].status)
@@ -294,6 +457,9 @@ class Messages(RuleBasedStateMachine):
     def took(self, i: int, thread: Actor) -> None:
         """A message has arrived."""
         got = [thread.word(k) for k in range(8)]
+        if got[0] in (TAG_FAULT, TAG_EXIT):
+            assert self.ended.pop(thread.view.frame.number) == (got[0], got[1]), "an end that nobody had"
+            return
         assert got[0] in self.offered, f"a message that nobody sent: {got}"
         sender, words, badge = self.offered[got[0]]
         assert got == words, "a message was changed on its way"
@@ -306,7 +472,7 @@ class Messages(RuleBasedStateMachine):
         """What the caller is told agrees with what happened."""
         if call in (SystemCall.SEND, SystemCall.REPLY):
             assert (status == Error.NONE) == (serial in self.delivered), f"{call.name} gave {status.name}"
-        if call == SystemCall.CALL and status in (Error.REVOKED, Error.INVALID_HANDLE):
+        if call == SystemCall.CALL and status in (Error.REVOKED, Error.INVALID_HANDLE) and not self.losing:
             assert serial not in self.delivered
         if call in TAKES:
             assert status in OUTCOMES, status
@@ -332,8 +498,8 @@ class Messages(RuleBasedStateMachine):
             return
         kernel = self.kernel
         assert kernel.do(kernel.boot, SystemCall.REVOKE, kernel.untyped) == Error.NONE
-        assert len(list(kernel.tree())) == 2
-        assert _word(kernel.state_address + STATE["timer_count"], 4) == 0
+        assert len(list(kernel.tree())) == 3
+        assert _word(kernel.state_address + STATE["timer_count"]) == 0
         assert _word(kernel.state_address + STATE["ready"]) == 0
 
 

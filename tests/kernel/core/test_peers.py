@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernel.abi import Error, Kind, SystemCall, ThreadState
+from kernel.abi import TAG_EXIT, TAG_FAULT, Error, Kind, SystemCall, ThreadState
 from kernel.core import machine, scheduler, system_calls
 from tests.kernel.core.machine import NEVER, Actor, KernelUnderTest
 
@@ -33,14 +33,14 @@ class World:
         kernel = self.kernel
         actor = kernel.actor("", 3, level)
         self.threads.append(actor)
-        actor.between, actor.own = {}, {}  # type: ignore[attr-defined]
+        actor.between, actor.own = {}, {}
         for slot, handle in self.objects.items():
             error = kernel.do(kernel.boot, SystemCall.DERIVE, handle, 0, kernel.next_slot, 31, 0, 0)
             assert error == Error.NONE
             kernel.next_slot += 1
-            actor.between[slot] = kernel.boot.word(0)  # type: ignore[attr-defined]
-            actor.own[slot] = kernel.give(kernel.boot.word(0), actor.handles[Kind.TABLE], slot)  # type: ignore[attr-defined]
-        self.boot(SystemCall.THREAD_START, actor.handles[Kind.THREAD], 0x1000, 0x2000, 5)  # type: ignore[attr-defined]
+            actor.between[slot] = kernel.boot.word(0)
+            actor.own[slot] = kernel.give(kernel.boot.word(0), actor.handles[Kind.TABLE], slot)
+        self.boot(SystemCall.THREAD_START, actor.handles[Kind.THREAD], 0x1000, 0x2000, 5)
         return actor
 
     def boot(self, call: SystemCall, handle: int, *words: int) -> None:
@@ -74,7 +74,7 @@ class World:
         self.park()
         scheduler.dequeue(actor.view)
         self.kernel.set_current(actor.address)
-        actor.registers(int(call), actor.own.get(slot, 0), words, 0, 0, timeout)  # type: ignore[attr-defined]
+        actor.registers(int(call), actor.own.get(slot, 0), words, 0, 0, timeout)
         system_calls.system_call(actor.view)
         self.settle()
 
@@ -113,7 +113,7 @@ def test_a_server_that_queues_at_its_own_endpoint_stops_waiting_as_anybody_does(
         pass_time(world, 1500)
         assert (server.state, server.status) == (ThreadState.READY, Error.TIMED_OUT)
     elif ends == "capability":
-        world.boot(SystemCall.REVOKE, server.between[ONE])  # type: ignore[attr-defined]
+        world.boot(SystemCall.REVOKE, server.between[ONE])
         assert (server.state, server.status) == (ThreadState.READY, Error.REVOKED)
     else:
         world.boot(SystemCall.THREAD_STOP, server.handles[Kind.THREAD])
@@ -163,6 +163,79 @@ def test_many_waiters_are_told_in_bounded_pieces():
         pieces += 1
     assert pieces >= 60 // 16
     assert all(t.state == ThreadState.READY and t.status == Error.REVOKED for t in world.threads)
+
+
+def expiring(world: World, slot: int, count: int, at: int) -> list[Actor]:
+    """Threads with a capability that ends at this time, and nothing else has looked at since."""
+    made = []
+    for _ in range(count):
+        thread = world.thread()
+        world.park()
+        table = thread.handles[Kind.TABLE]
+        thread.own[7] = world.kernel.give(world.objects[slot], table, 7, expiry=at)
+        world.kernel.set_current(0)
+        made.append(thread)
+    return made
+
+
+def test_bits_reach_who_waits_behind_many_whose_capabilities_have_expired():
+    world = World(BACKGROUND, BACKGROUND)
+    end = machine.host_time.value + 500
+    dead = expiring(world, BELL, 40, end)
+    for thread in dead:
+        world.act(thread, WAIT, 7)
+    waiter, ringer = world.threads[:2]
+    world.act(waiter, WAIT, BELL)
+    machine.host_time.value = end + 1  # the timer's interrupt is still to come
+    world.act(ringer, NOTIFY, BELL, 5)
+    assert waiter.state == ThreadState.READY and waiter.word(0) == 5
+    assert all(t.status == Error.EXPIRED for t in dead)
+
+
+@pytest.mark.parametrize("how", ["fault", "exit"])
+def test_the_end_of_a_thread_is_told_to_who_receives_behind_many_whose_capabilities_have_expired(how):
+    world = World(BACKGROUND, BACKGROUND)
+    end = machine.host_time.value + 500
+    for thread in expiring(world, ONE, 66, end):
+        world.act(thread, RECEIVE, 7)
+    receiver, victim = world.threads[:2]
+    thread = victim.handles[Kind.THREAD]
+    world.boot(SystemCall.THREAD_STOP, thread)
+    world.boot(SystemCall.THREAD_CONFIGURE, thread, NEVER, NEVER, world.objects[ONE], NEVER)
+    world.boot(SystemCall.THREAD_START, thread, 0x1000, 0x2000, 5)
+    world.act(receiver, RECEIVE, ONE)
+    machine.host_time.value = end + 1
+    world.park()
+    scheduler.dequeue(victim.view)
+    world.kernel.set_current(victim.address)
+    for _ in range(20):
+        if world.kernel.current() != victim.address:
+            break
+        if how == "fault":
+            system_calls.fault(victim.view, 13, 0x77, 0x1000)
+        else:
+            victim.registers(int(SystemCall.EXIT), 3, (), 0, 0, NEVER)
+            system_calls.system_call(victim.view)
+    world.settle()
+    assert victim.state == ThreadState.FAULTED
+    assert receiver.status == Error.NONE and receiver.word(0) == (TAG_FAULT if how == "fault" else TAG_EXIT)
+
+
+def test_who_has_had_its_turn_hands_over_no_more_of_it():
+    """Two who call each other share one quantum, also when it ends while the kernel runs."""
+    world = World(BACKGROUND, BACKGROUND, BACKGROUND)
+    server, client, other = world.threads
+    world.act(server, RECEIVE, ONE)
+    world.park()
+    world.kernel.set_current(0)
+    scheduler.choose()
+    while world.kernel.current() != client.address:
+        scheduler.end_quantum()
+        scheduler.choose()
+    machine.host_time.value += 200_000  # past its end; the timer's interrupt is still to come
+    client.registers(int(CALL), client.own[ONE], (1,), 0, 0, 10**9)
+    system_calls.system_call(client.view)
+    assert world.kernel.current() == other.address
 
 
 def test_the_end_of_an_object_ends_the_waits_at_it():

@@ -1,15 +1,17 @@
 """Address spaces on the host: what is mapped, what a capability's end takes away, and what is refused."""
 
 import ctypes
+import importlib
 import random
 
 import pytest
 
 from kernel.abi import Error, Kind, SystemCall
 from kernel.core import machine, system_calls, translations
+from kernel.core.mappings import Mapping
 from kernel.core.objects import Space
 from kernel.lang import layout
-from tests.kernel.core.machine import KernelUnderTest
+from tests.kernel.core.machine import STATE, KernelUnderTest, _word
 
 PAGE = 4096
 
@@ -273,13 +275,62 @@ def test_many_spaces_share_the_identifiers_of_the_tlb_and_are_told_apart():
     kernel.check()
 
 
-def test_one_who_makes_spaces_without_end_leaves_numbers_to_others_as_long_as_it_pays():
-    kernel = KernelUnderTest(22)
-    small = kernel.make(Kind.UNTYPED, 14)
-    before = kernel.make(Kind.SPACE)
-    for _ in range(5000):  # more than there are numbers
-        assert kernel.do(kernel.boot, SystemCall.RETYPE, small, 0, 400, int(Kind.SPACE), 0) == Error.NONE
-        assert kernel.do(kernel.boot, SystemCall.REVOKE, small) == Error.NONE
-    after = kernel.make(Kind.SPACE)
-    assert kernel.slot(before)["kind"] == kernel.slot(after)["kind"] == Kind.SPACE
+def test_there_are_as_many_spaces_as_there_is_memory_for():
+    """Who makes them runs out of its own memory; the next one who asks has a space all the same."""
+    kernel = KernelUnderTest(26)
+    greedy = kernel.make(Kind.UNTYPED, 25)
+    tables = [kernel.make(Kind.TABLE, 12) for _ in range(2)]
+    made = 0
+    while True:
+        table, slot = tables[made >> 12], made & 4095
+        error = kernel.do(kernel.boot, SystemCall.RETYPE, greedy, table, slot, int(Kind.SPACE), 0)
+        if error != Error.NONE:
+            break
+        made += 1
+    assert error == Error.NO_MEMORY and made == (1 << 25) // (2 * PAGE)
+    other = kernel.make(Kind.SPACE)
+    assert kernel.slot(other)["kind"] == Kind.SPACE
     kernel.check()
+    assert kernel.do(kernel.boot, SystemCall.REVOKE, greedy) == Error.NONE
+    kernel.check()
+    assert _word(kernel.state_address + STATE["spaces_count"]) == 1
+
+
+@pytest.mark.parametrize("first", [0, 2**35 - 40])
+def test_spaces_that_come_and_go_are_found_by_their_numbers(first):
+    """Also when the numbers begin again, where some live on that had them before."""
+    kernel = KernelUnderTest(23)
+    rng = random.Random(7)
+    frames: dict[int, int] = {}  # space: a capability to one page that is mapped in it
+
+    def make() -> None:
+        space = kernel.make(Kind.SPACE)
+        assert kernel.do(kernel.boot, SystemCall.DERIVE, page, 0, kernel.next_slot, 31) == Error.NONE
+        kernel.next_slot += 1
+        frames[space] = copy = kernel.boot.word(0)
+        while (error := kernel.do(kernel.boot, SystemCall.MAP, copy, space, 0x40_0000, 1)) == Error.NO_PAGE_TABLE:
+            table = kernel.make(Kind.PAGE_TABLE)
+            assert kernel.do(kernel.boot, SystemCall.MAP_TABLE, table, space, 0x40_0000) == Error.NONE
+        assert error == Error.NONE
+
+    page = kernel.make(Kind.FRAME, 12)
+    for _ in range(30):
+        make()
+    ctypes.memmove(kernel.state_address + STATE["spaces_made"], first.to_bytes(8, "little"), 8)
+    for _ in range(60):
+        space = rng.choice(list(frames))
+        copy = frames.pop(space)
+        if rng.random() < 0.5:
+            assert kernel.do(kernel.boot, SystemCall.UNMAP, copy) == Error.NONE
+        assert kernel.do(kernel.boot, SystemCall.DELETE, space) == Error.NONE
+        kernel.check()
+        make()
+        kernel.check()
+    numbers = {layout.view(Space, kernel.slot(s)["object"], kernel.owner).number for s in frames}
+    assert len(numbers) == 30 and (first == 0 or min(numbers) < 2**34 < max(numbers))
+
+
+@pytest.mark.parametrize("arch", ["riscv64", "x86_64", "aarch64"])
+def test_pages_have_numbers_that_a_mapping_has_room_for(arch):
+    user_pages = importlib.import_module(f"kernel.arch.{arch}.user_pages")
+    assert user_pages.USER_END // PAGE <= 1 << Mapping.fields["page"].width

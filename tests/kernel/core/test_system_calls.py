@@ -1,10 +1,15 @@
 """System calls one by one: what they give, and whom they refuse."""
 
+import ctypes
+
+import pytest
+
 from kernel.abi import AuditEvent, Error, Facts, Kind, SystemCall
 from kernel.boot_info import BootInfo
 from kernel.core import boot, machine, state
+from kernel.core.state import InterruptRow
 from kernel.lang import host
-from tests.kernel.core.machine import KernelUnderTest
+from tests.kernel.core.machine import NEVER, SLOT, STATE, KernelUnderTest
 
 
 def given(kernel: KernelUnderTest, kind: Kind, rights: int = 31) -> int:
@@ -133,3 +138,55 @@ def test_a_revocation_that_ends_its_own_capability_does_not_claim_to_be_complete
     error = kernel.do(actor, SystemCall.REVOKE, kernel.boot.word(0))
     assert kernel.slot(endpoint)["kind"] == Kind.ENDPOINT
     assert error == Error.REVOKED
+
+
+@pytest.mark.parametrize("kind", [Kind.TABLE, Kind.SPACE, Kind.SLICE])
+def test_a_thread_lives_only_by_what_its_maker_may_have_it_live_by(kind):
+    """To look into a table, to map pages into a space, to raise others' slices is less than to act with them."""
+    kernel = KernelUnderTest()
+    actor = kernel.actor("a")
+    places = [Kind.TABLE, Kind.SPACE, None, Kind.SLICE]
+    for rights in range(32):
+        weak = kernel.next_slot
+        assert kernel.do(kernel.boot, SystemCall.DERIVE, actor.handles[kind], 0, weak, rights) == Error.NONE
+        handle = kernel.boot.word(0)
+        words = [handle if place == kind else NEVER for place in places]
+        error = kernel.do(kernel.boot, SystemCall.THREAD_CONFIGURE, actor.handles[Kind.THREAD], *words)
+        assert error == (Error.NONE if rights & 4 else Error.DENIED), rights
+        assert kernel.do(kernel.boot, SystemCall.DELETE, handle) == Error.NONE
+    endpoint = kernel.make(Kind.ENDPOINT)
+    for rights in (1, 2):
+        weak = kernel.next_slot
+        assert kernel.do(kernel.boot, SystemCall.DERIVE, endpoint, 0, weak + rights, rights) == Error.NONE
+        words = (NEVER, NEVER, kernel.boot.word(0), NEVER)
+        error = kernel.do(kernel.boot, SystemCall.THREAD_CONFIGURE, actor.handles[Kind.THREAD], *words)
+        assert error == (Error.NONE if rights & 2 else Error.DENIED)
+
+
+def test_an_interrupt_sets_the_bits_of_the_badge_where_there_is_one():
+    """Whose capability says which bits it may set does not set others by an interrupt."""
+    from kernel.core import interrupts
+
+    kernel = KernelUnderTest()
+    bell = kernel.make(Kind.NOTIFICATION)
+    assert kernel.do(kernel.boot, SystemCall.DERIVE, bell, 0, 90, 3, 8) == Error.NONE
+    badged = kernel.boot.word(0)
+    boot.add(100, Kind.INTERRUPT, 10, 0, 31)
+    line = boot.handle_at(100)
+    assert kernel.do(kernel.boot, SystemCall.INTERRUPT_BIND, line, badged, 0xF7) == Error.NONE
+    interrupts.arrived(10)
+    assert kernel.do(kernel.boot, SystemCall.WAIT, bell, timeout=0) == Error.NONE and kernel.boot.word(0) == 8
+
+
+def test_an_interrupt_that_was_bound_too_often_is_an_error():
+    """The place that binds it counts its lives, as slots do."""
+    kernel = KernelUnderTest()
+    bell = kernel.make(Kind.NOTIFICATION)
+    boot.add(100, Kind.INTERRUPT, 10, 0, 31)
+    line = boot.handle_at(100)
+    row = STATE["interrupts"] + 10 * InterruptRow.size  # type: ignore[attr-defined]
+    place = kernel.state_address + row + InterruptRow.fields["binding"].offset + SLOT["generation"]  # type: ignore[attr-defined]
+    ctypes.memmove(place, (0xFFFF_FFFE).to_bytes(4, "little"), 4)
+    for error in (Error.NONE, Error.LIMIT):
+        assert kernel.do(kernel.boot, SystemCall.INTERRUPT_BIND, line, bell, 4) == error
+        assert kernel.do(kernel.boot, SystemCall.INTERRUPT_BIND, line, 0, 0) == Error.NONE
