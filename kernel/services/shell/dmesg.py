@@ -1,6 +1,6 @@
 """`dmesg`: what the kernel has said and what S-ATLAS has recorded, in the order of time."""
 
-from kernel.abi import TICKS_PER_SECOND, Facts
+from kernel.abi import Facts
 from kernel.core.machine_calls import LOG_PIECE
 from kernel.lang import *
 from kernel.log import LINE_BYTES, LINES
@@ -8,9 +8,9 @@ from kernel.services.atlas.registry import MAX_EVENTS
 from kernel.services.names import Name
 from kernel.services.protocol import AtlasCall
 from kernel.services.shell.machine import fact
-from kernel.services.shell.show import EVENT_NAMES, ask_atlas, name_of
+from kernel.services.shell.show import EVENT_NAMES, ask_atlas, name_of, put_time
 from kernel.user.message import Message
-from kernel.user.text import put, put_byte, put_name, put_seconds
+from kernel.user.text import put, put_byte, put_name
 
 NEVER = (1 << 64) - 1
 PIECES = (LINE_BYTES + LOG_PIECE - 1) // LOG_PIECE
@@ -27,17 +27,6 @@ def line_of(number: u64, offset: u64, message: Ptr[Message]) -> bool:
 def event_of(number: u64, message: Ptr[Message]) -> bool:
     """An event of S-ATLAS."""
     return ask_atlas(AtlasCall.EVENTS, number, message)
-
-
-@fn
-def put_time(ticks: u64) -> None:
-    """Seconds since the machine started, the point always at the same place."""
-    limit: u64 = 10 * TICKS_PER_SECOND
-    for _ in range(4):
-        if ticks < limit:
-            put_byte(32)
-        limit *= 10
-    put_seconds(ticks, TICKS_PER_SECOND)
 
 
 @fn

@@ -15,7 +15,7 @@ from kernel.services.shell import channels, dmesg, machine, programs, show
 from kernel.services.shell.words import Words, split, word_is, word_name
 from kernel.user import calls, service, text
 from kernel.user.message import Message
-from kernel.user.text import put, put_byte
+from kernel.user.text import put, put_byte, put_padded
 
 INPUT = SYSTEM.handle("shell", "input")
 CONSOLE = SYSTEM.handle("shell", "console")
@@ -23,24 +23,29 @@ ATLAS = SYSTEM.handle("shell", "atlas")
 PROMPT = "splax> "
 NAME = constant(Name, {"words": list(name_words("shell"))})
 
-HELP = """help                         this list
-caps                         every service's capabilities: slot, kind, rights, badge, length of the delegation chain
-ps                           every service's thread
-mem                          every service's memory
-services                     what S-ATLAS knows: state, health, policy, restarts
-svc start|stop|restart|kill NAME   starts, stops, kills a service; a killed one comes back by its policy
-channels                     every channel: who holds it, by which end, what went through it
-audit                        the newest entries of the kernel's audit ring
-dmesg                        what the kernel has said and what S-ATLAS has recorded, newest last
-irq                          interrupts: how often each came
-ipcbench [N]                 measures messages between address spaces, N times
-run NAME [NUMBER] [&]        runs a program of the image with an argument; ^C ends it; with & beside the shell
-kill                         ends the program that runs beside the shell
-lscpu                        the processor
-uptime                       time since the start
-reboot                       starts the machine again
-shutdown                     powers it off
-"""
+HELP = {
+    "help [COMMAND]": "this list, or what it says of one command",
+    "caps": "every service's capabilities: slot, kind, rights, badge, length of the delegation chain",
+    "ps": "every service's thread",
+    "mem": "every service's memory",
+    "services": "what S-ATLAS knows: state, health, policy, restarts",
+    "svc start|stop|restart|kill NAME": "starts, stops, kills a service; a killed one comes back by its policy",
+    "channels": "every channel: who holds it, by which end, what went through it",
+    "audit": "the newest entries of the kernel's audit ring",
+    "dmesg": "what the kernel has said and what S-ATLAS has recorded, newest last",
+    "irq": "interrupts: how often each came",
+    "ipcbench [N] [&]": "measures messages between address spaces, N times, 10,000 where there is no N",
+    "run NAME [NUMBER] [&]": "runs a program of the image with an argument; ^C ends it; with & beside the shell",
+    "kill": "ends the program that runs beside the shell",
+    "lscpu": "the processor",
+    "uptime": "time since the start",
+    "reboot": "starts the machine again",
+    "shutdown": "powers it off",
+}
+"""What there is: how it is typed, what it does."""
+USAGE_WIDTH = max(len(usage) for usage in HELP) + 2
+USAGES = constant(Array[Str, len(HELP)], list(HELP))
+MEANINGS = constant(Array[Str, len(HELP)], list(HELP.values()))
 
 editor = variable(LineEditor)
 own_name = variable(Name)
@@ -95,9 +100,36 @@ def svc(line: Ptr[Line], words: Ptr[Words]) -> None:
 
 
 @fn
-def unknown(line: Ptr[Line], words: Ptr[Words]) -> None:
+def is_about(row: usize, line: Ptr[Line], words: Ptr[Words]) -> bool:
+    """Whether a row of the help is about word 1."""
+    usage = USAGES[row]
+    length = words.end[1] - words.start[1]
+    if length > len(usage) or (length < len(usage) and usage[length] != 0x20):
+        return False
+    for i in bounded(range(length), line_editor.LINE_BYTES):
+        if line.text[words.start[1] + i] != usage[i]:
+            return False
+    return True
+
+
+@fn
+def show_help(line: Ptr[Line], words: Ptr[Words]) -> None:
+    """`help [COMMAND]`."""
+    shown = False
+    for i in range(len(HELP)):
+        if words.count == 1 or is_about(i, line, words):
+            shown = True
+            put_padded(USAGES[i], USAGE_WIDTH)
+            put(MEANINGS[i])
+            put("\n")
+    if not shown:
+        unknown(line, words, 1)
+
+
+@fn
+def unknown(line: Ptr[Line], words: Ptr[Words], word: usize) -> None:
     """A command that there is not."""
-    for i in bounded(range(words.start[0], words.end[0]), line_editor.LINE_BYTES):
+    for i in bounded(range(words.start[word], words.end[word]), line_editor.LINE_BYTES):
         put_byte(line.text[i])
     put(": no such command; `help` lists what there is\n")
 
@@ -115,10 +147,10 @@ def run_command(line: Ptr[Line]) -> None:
         programs.run(line, ptr(words))
     elif word_is(line, ptr(words), 0, "ipcbench"):
         programs.ipcbench(line, ptr(words))
+    elif word_is(line, ptr(words), 0, "help") and words.count <= 2 and not words.too_many:
+        show_help(line, ptr(words))
     elif words.count > 1 or words.too_many:
         put("that command takes no arguments; `help` lists what there is\n")
-    elif word_is(line, ptr(words), 0, "help"):
-        put(HELP)
     elif word_is(line, ptr(words), 0, "caps"):
         show.caps()
     elif word_is(line, ptr(words), 0, "ps"):
@@ -153,7 +185,7 @@ def run_machine_command(line: Ptr[Line], words: Ptr[Words]) -> None:
     elif word_is(line, words, 0, "shutdown"):
         machine.stop(False)
     else:
-        unknown(line, words)
+        unknown(line, words, 0)
 
 
 @fn

@@ -67,6 +67,8 @@ def number(line: Ptr[Line], start: usize, end: usize, value: Ptr[u64]) -> bool:
             digit = u64(byte) - 0x30
         elif hexadecimal and byte >= 0x61 and byte <= 0x66:
             digit = u64(byte) - 0x57
+        elif hexadecimal and byte >= 0x41 and byte <= 0x46:
+            digit = u64(byte) - 0x37
         else:
             return False
         value.value = value.value << 4 | digit if hexadecimal else value.value * 10 + digit
@@ -84,7 +86,7 @@ def run(line: Ptr[Line], words: Ptr[Words]) -> None:
         list_programs()
         return
     if words.count == 3 and not number(line, words.start[2], words.end[2], ptr(message.words[4])):
-        put("the argument is a number: decimal, or hexadecimal with 0x\n")
+        put("the argument is a number: decimal, up to 18 digits, or hexadecimal with 0x, up to 16\n")
         return
     if not word_name(line, words, 1, ptr(name)):
         put("that is no program; there are: ")
@@ -110,7 +112,7 @@ def ipcbench(line: Ptr[Line], words: Ptr[Words]) -> None:
     beside = take_ampersand(line, words)
     good = word_name(line, words, 0, ptr(name)) and words.count <= 2 and not words.too_many
     if good and words.count == 2:
-        good = number(line, words.start[1], words.end[1], ptr(message.words[4]))
+        good = number(line, words.start[1], words.end[1], ptr(message.words[4])) and message.words[4] != 0
     if good:
         start(ptr(name), ptr(message), beside)
     else:

@@ -52,6 +52,17 @@ def put_error(error: u64) -> None:
 
 
 @fn
+def put_time(ticks: u64) -> None:
+    """Seconds since the machine started, the point always at the same place."""
+    limit: u64 = 10 * TICKS_PER_SECOND
+    for _ in range(4):
+        if ticks < limit:
+            put_byte(32)
+        limit *= 10
+    put_seconds(ticks, TICKS_PER_SECOND)
+
+
+@fn
 def service_name(index: usize, name: Ptr[Name]) -> None:
     """The name of a service of the description."""
     copy(name, SERVICES[index].name)
@@ -231,8 +242,8 @@ def services() -> None:
         put_padded(POLICY_NAMES[message.words[4] >> 16 & 0xFF], 11)
         put_decimal(message.words[5], 5)
         put_decimal(message.words[6], 9)
-        put("  ")
-        put_seconds(message.words[7], TICKS_PER_SECOND)
+        put("   ")
+        put_time(message.words[7])
         put("\n")
 
 
@@ -244,7 +255,7 @@ def audit() -> None:
     if calls.machine_inspect(MACHINE, ptr(message)) != Error.NONE:
         return
     last = message.words[5]
-    put("      time    number event    thread kind         rights       handle\n")
+    put("     time    number event    thread kind         rights       handle\n")
     for i in bounded(range(min(last, MOST_AUDIT)), MOST_AUDIT):
         message.words[0] = last - min(last, MOST_AUDIT) + i
         if calls.audit_read(AUDIT, ptr(message)) == Error.NONE:
@@ -254,7 +265,7 @@ def audit() -> None:
 @fn
 def audit_row(message: Ptr[Message]) -> None:
     """One entry."""
-    put_seconds(message.words[1], TICKS_PER_SECOND)
+    put_time(message.words[1])
     put_decimal(message.words[0], 10)
     put_byte(32)
     put_padded(AUDIT_NAMES[message.words[4]], 9)
@@ -263,8 +274,8 @@ def audit_row(message: Ptr[Message]) -> None:
     put_padded(KIND_NAMES[message.words[5]], 13)
     put_rights(message.words[6])
     put_hex(message.words[2], 15)
-    put_byte(32)
     if message.words[7] != 0:
+        put_byte(32)
         put_error(message.words[7])
     else:
         put("\n")

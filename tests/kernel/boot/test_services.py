@@ -9,6 +9,7 @@ import pytest
 from kernel import image
 from kernel.core.state import State
 from kernel.services.description import SYSTEM
+from kernel.services.shell.main import HELP
 from sim.gdb import GdbClient
 
 from .machine import Machine
@@ -77,6 +78,14 @@ def test_a_stopped_service_is_down_until_it_is_started(shell):
     assert "usage" in ask(shell, "svc jump console")
     assert "no such command" in ask(shell, "frobnicate")
     assert "no arguments" in ask(shell, "caps now")
+
+
+def test_help_lists_every_command_or_says_of_one_what_it_does(shell):
+    assert [line.split()[0] for line in ask(shell, "help").splitlines()] == [usage.split()[0] for usage in HELP]
+    ((usage, meaning),) = [row for row in HELP.items() if row[0].startswith("svc ")]
+    assert re.fullmatch(f"{re.escape(usage)} +{re.escape(meaning)}", ask(shell, "help svc"))
+    for word in ("sv", "svcs", "nothing"):
+        assert ask(shell, f"help {word}") == f"{word}: no such command; `help` lists what there is"
 
 
 def test_a_killed_console_comes_back_with_its_clients(shell):
@@ -173,6 +182,7 @@ def test_ipcbench_crosses_between_address_spaces_in_every_row(shell):
     for _, low, median, high in measured:
         assert 0 < int(low) <= int(median) <= int(high)
     assert text.endswith("ipcbench ended with 0") and "usage" in ask(shell, "ipcbench x")
+    assert "usage" in ask(shell, "ipcbench 0")
     assert ask(shell, "mem") == before
 
 
@@ -221,6 +231,7 @@ def test_what_cannot_be_run_is_an_error_that_lists_what_can(shell):
         text = ask(shell, command)
         assert "hello-c" in text and len(text.splitlines()) == 1
     assert "the argument is a number" in ask(shell, "run hello x")
+    assert ask(shell, "run hello 0xfF").endswith("hello ended with 255")
 
 
 def test_restarts_back_off_and_are_at_most_five_a_minute_and_nobody_falls_with_who_is_away():

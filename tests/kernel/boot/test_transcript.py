@@ -24,6 +24,8 @@ TWIN_SECONDS = 60
 RTL_CYCLES = 40_000_000  # for one answer
 SCRIPT = [
     "help",
+    "help svc",
+    "help nothing",
     "services",
     "caps",
     "ps",
@@ -130,7 +132,7 @@ def transcript(start: Callable[[], Machine | Hardware]) -> list[str]:
 def on_qemu() -> list[str]:
     """The transcript that the others are compared with."""
     lines = transcript(lambda: qemu("riscv64"))
-    commands = [line.split()[0] for line in HELP.splitlines()]
+    commands = [usage.split()[0] for usage in HELP]
     assert {command.split()[0] for command in SCRIPT} >= set(commands) - {"reboot", "shutdown"}, "every command"
     assert len(lines) > 150 and "console      running  healthy   alwaysNNN" in lines
     return lines
