@@ -74,9 +74,9 @@ def give_kit(builder: Ptr[Builder], child: Ptr[Child], bits: u64) -> Error:
     """What making other programs takes."""
     made: u64 = 0
     slice: u64 = 0
-    error = derive(child.table, child, KIT_TABLE, Rights.READ | Rights.WRITE, 0)
+    error = derive(child.table, child, KIT_TABLE, Rights.READ | Rights.WRITE | Rights.EXECUTE, 0)
     if error == Error.NONE:
-        error = derive(child.space, child, KIT_SPACE, Rights.WRITE, 0)
+        error = derive(child.space, child, KIT_SPACE, Rights.WRITE | Rights.EXECUTE, 0)
     if error == Error.NONE:
         error = loader.make(builder, Kind.SLICE, 0, ptr(slice))
     if error == Error.NONE:
