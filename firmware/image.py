@@ -32,5 +32,5 @@ def build_firmware(heard: Callable[[str], None] = lambda step: None) -> Firmware
 
     `heard` is told what the build does, where there is anything to build.
     """
-    facts, _ = manifest.built(place(), "from firmware.compile import child; child()", heard, KERNEL_ARCH="riscv64")
+    facts, _ = manifest.built(place(), "firmware.compile", heard, KERNEL_ARCH="riscv64")
     return Firmware(place() / IMAGE, place() / ELF, facts["sizes"], facts["report"])

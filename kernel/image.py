@@ -65,7 +65,7 @@ def build(arch: str, report: Callable[[str], None] = lambda step: None) -> Image
         raise ImageError(f"unknown architecture {arch!r}: use one of {', '.join(ARCHITECTURES)}")
     place = manifest.directory(f"image-{arch}")
     try:
-        facts, cached = manifest.built(place, "from kernel.image import child; child()", report, KERNEL_ARCH=arch)
+        facts, cached = manifest.built(place, "kernel.image", report, KERNEL_ARCH=arch)
     except manifest.BuildError as error:
         raise ImageError(f"the {arch} kernel does not build:\n{error}") from None
     seconds = time.monotonic() - started

@@ -6,6 +6,7 @@ else, a damaged file as well, is made again. A build is a process of its own: wh
 """
 
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,19 +33,20 @@ def directory(name: str) -> Path:
 
 
 def built(
-    place: Path, program: str, heard: Callable[[str], None] = lambda step: None, **environment: str
+    place: Path, module: str, heard: Callable[[str], None] = lambda step: None, **environment: str
 ) -> tuple[dict[str, Any], bool]:
     """(the facts that the build noted, whether they were there already).
 
-    `program` is Python source that builds: it calls `keep`. `heard` gets each line that it prints, as `report` does.
+    `module` has a function `child` that builds: it calls `keep`. `heard` gets each line that it prints, by `report`.
     `environment` is added to this process's. An interrupt ends the build too, before it goes on.
     """
     if (known := _intact(place)) is not None:
         return known, True
     variables = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    command = [sys.executable, "-c", f"from kernel.manifest import run; run({module!r})"]
     with tempfile.TemporaryFile("w+") as errors:
         with subprocess.Popen(
-            [sys.executable, "-c", program], cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=errors, text=True
+            command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=errors, text=True
         ) as child:
             assert child.stdout
             try:
@@ -59,6 +62,14 @@ def built(
     if (made := _intact(place)) is None:
         raise BuildError(f"it was built, and what was written is not what is there: {place}")
     return made, False
+
+
+def run(module: str) -> None:
+    """The process of a build. For a file that is no Python, the place in it is all that needs to be said."""
+    try:
+        importlib.import_module(module).child()
+    except SyntaxError as error:
+        sys.exit("".join(traceback.format_exception_only(error)))
 
 
 def report(step: str) -> None:

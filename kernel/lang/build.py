@@ -22,7 +22,7 @@ from typing import Any
 from kernel.lang import stack
 from kernel.lang.declare import Function
 from kernel.lang.emit_c import Emitter
-from kernel.lang.errors import ROOT
+from kernel.lang.errors import ROOT, CompileError, Diagnostic
 from kernel.lang.program import Program, Typed, compile_program
 
 HERE = Path(__file__).parent
@@ -191,6 +191,7 @@ class Session:
         self._report = report
         self._lock = Lock()
         self._working: list[str] = []
+        self._errors: list[Diagnostic] = []
         self._done = self._known = 0
 
     def __enter__(self) -> "Session":
@@ -221,10 +222,16 @@ class Session:
     ) -> Callable[[], Object]:
         """Compiles the roots and all they reach, freestanding: to C now, to an object beside what comes next.
 
-        The result waits for the object: in the meantime the next program can be made.
+        The result waits for the object: in the meantime the next program can be made. Where the source breaks a rule,
+        the result raises the errors of all programs that were started until then.
         """
         flags = (*self.target.flags, optimize, *COMMON_FLAGS, *FREESTANDING_FLAGS, *defines)
-        program = compile_program(roots, self.target.name, self._typed)
+        try:
+            program = compile_program(roots, self.target.name, self._typed)
+        except CompileError as error:
+            self._errors += error.diagnostics
+        if self._errors:
+            return self._refuse
         emitter = Emitter(program, native=False)
         text = emitter.emit()
         compiled = self.submit(name, compile_c, text, flags, ".o")
@@ -235,6 +242,9 @@ class Session:
             return made
 
         return finish
+
+    def _refuse(self) -> Object:
+        raise CompileError(self._errors)
 
 
 def build_object(roots: Sequence[Function], arch: str, *, optimize: str = "-O2", defines: Sequence[str] = ()) -> Object:

@@ -77,13 +77,14 @@ class _Builder:
         if function in self.refused:
             raise Refused
         if function not in self.program.signatures:
-            if function not in self.typed.signatures:
-                try:
-                    self.typed.signatures[function] = signature(function, self.diagnostics)
-                except Refused:
-                    self.refused.add(function)
-                    raise
-            self.program.signatures[function] = self.typed.signatures[function]
+            try:
+                known = self.typed.signatures.get(function) or signature(function, self.diagnostics)
+            except Refused:
+                self.refused.add(function)
+                raise
+            self.program.signatures[function] = known
+            if known.good:
+                self.typed.signatures[function] = known
         if not self.program.signatures[function].good:
             raise Refused
         return self.program.signatures[function]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel import image
+from kernel import image, manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,11 +40,35 @@ def test_a_damaged_image_is_built_again(own_cache: Path, name: str) -> None:
 
 
 def test_a_changed_source_is_built_again(own_cache: Path) -> None:
-    manifest = json.loads((own_cache / "manifest.json").read_text())
-    assert "kernel/banner.py" in manifest["sources"] and "rtl/registers/ns16550.py" in manifest["sources"]
-    manifest["sources"]["kernel/banner.py"] = "0" * 64
-    (own_cache / "manifest.json").write_text(json.dumps(manifest))
+    facts = json.loads((own_cache / "manifest.json").read_text())
+    assert "kernel/banner.py" in facts["sources"] and "rtl/registers/ns16550.py" in facts["sources"]
+    facts["sources"]["kernel/banner.py"] = "0" * 64
+    (own_cache / "manifest.json").write_text(json.dumps(facts))
     assert not image.build("riscv64").cached
+
+
+def test_a_file_that_is_no_python_is_named_with_the_place(tmp_path: Path) -> None:
+    (tmp_path / "no_python.py").write_text("def child():\n    return (\n")
+    with pytest.raises(manifest.BuildError) as caught:
+        manifest.built(tmp_path / "built", "no_python", PYTHONPATH=f"{ROOT}:{tmp_path}")
+    assert 'no_python.py", line 2\n' in str(caught.value) and "Traceback" not in str(caught.value)
+
+
+@pytest.mark.long
+def test_a_cache_in_which_every_file_is_damaged_is_not_trusted(own_cache: Path) -> None:
+    """Emptied, cut in half, zeroed or gone: objects, their notes, the images and the manifest."""
+    good = (own_cache / "kernel").read_bytes()
+    files = sorted(path for path in own_cache.parent.rglob("*") if path.is_file())
+    assert len([path for path in files if path.suffix in (".o", ".sha256")]) > 10
+    for number, path in enumerate(files):
+        data = path.read_bytes()
+        damage = (b"", data[: len(data) // 2], bytes(len(data)), None)[number % 4]
+        if damage is None:
+            path.unlink()
+        else:
+            path.write_bytes(damage)
+    made = image.build("riscv64")
+    assert not made.cached and made.path.read_bytes() == good
 
 
 def test_the_build_imports_no_hardware() -> None:

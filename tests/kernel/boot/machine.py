@@ -114,3 +114,14 @@ class Monitor:
 def monitor(folder: Path) -> list[str]:
     """Options for a monitor at folder/monitor."""
     return ["-monitor", f"unix:{folder / 'monitor'},server=on,wait=off"]
+
+
+def reboots_and_panics(machine: Machine, status: int, seconds: float = 240) -> None:
+    """At the monitor, whatever started it: a reboot comes back to it, a panic ends the machine with `status`."""
+    for command in ("reboot\r", "panic\r"):
+        machine.expect("\nSplax\n", seconds)
+        machine.expect("\n> ")
+        machine.send(command)
+    assert machine.wait() == status
+    for text in ("panic: index out of bounds", "values 1005, 128", "kernel_monitor__fail+", "kernel_start+"):
+        machine.expect(text, seconds=0.1)

@@ -7,7 +7,7 @@ import pytest
 
 from kernel import image
 
-from .machine import Machine, Monitor, monitor
+from .machine import Machine, Monitor, monitor, reboots_and_panics
 from .protection import PAGE, Mapping, check
 
 QEMU = "qemu-system-aarch64 -display none -monitor none -nodefaults -serial stdio -no-reboot".split()
@@ -76,6 +76,16 @@ def test_the_image_is_an_efi_application_too(kind: str, name: str, controller: s
         assert m.ticks() > 0
         m.send("poweroff\r")
         assert m.wait() == 0
+
+
+@pytest.mark.long
+def test_from_uefi_too_it_reboots_and_panics():
+    if not FIRMWARE.exists():
+        pytest.skip(f"{FIRMWARE} is missing: install qemu-efi-aarch64")
+    with machine("-m", "256", "-bios", str(FIRMWARE)) as m:
+        m.command.remove("-no-reboot")
+    with Machine(m.command) as m:
+        reboots_and_panics(m, 1)
 
 
 @pytest.mark.parametrize(

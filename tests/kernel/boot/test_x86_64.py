@@ -12,7 +12,7 @@ import pytest
 from kernel import image, iso
 from sim.other_twins import UEFI
 
-from .machine import Machine, Monitor, monitor
+from .machine import Machine, Monitor, monitor, reboots_and_panics
 from .pc import DATA_AT, FAILED, kernel, limine, pc, pvh, stub, uefi
 from .protection import PAGE, Mapping, check
 
@@ -61,6 +61,18 @@ def test_multiboot2_by_grub_as_splax_qemu_starts_it(bios: str):
     command = [sys.executable, "-m", "splax", "qemu", "--arch", "x86_64", "--bios", bios, "--append", "monitor two=3"]
     with Machine(command) as machine:
         works(machine, "Multiboot2, GRUB 2.*", seconds=120)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("bios", ["grub", "uefi"])
+def test_from_a_disc_too_it_reboots_and_panics(tmp_path: Path, bios: str):
+    if iso.missing():
+        pytest.skip(f"install {' '.join(iso.missing())}")
+    disc = tmp_path / "splax.iso"
+    iso.write(Path(kernel()), disc, "monitor")
+    firmware = uefi() if bios == "uefi" else []
+    with pc(*firmware, "-cdrom", str(disc), reboots=True) as machine:
+        reboots_and_panics(machine, FAILED)
 
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])

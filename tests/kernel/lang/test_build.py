@@ -1,5 +1,6 @@
 """Freestanding objects, the cache, debug information, panics in Kernel Python, stack depth."""
 
+import importlib.util
 import io
 import os
 import re
@@ -406,3 +407,22 @@ def test_kernel_services_and_firmware_are_clean_under_sanitizers(folder, sanitiz
         check=False,
     )
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
+
+
+def test_the_errors_of_all_programs_of_a_session_come_in_one_go(tmp_path):
+    """Also of a function that two of them share; a good one before is typed once and stays good."""
+    path = tmp_path / "three_programs.py"
+    lines = ["from kernel.lang import *", "", "@fn", "def shared(a) -> u32:", "    return 1", ""]
+    for name in ("first", "second"):
+        lines += ["@fn", f"def {name}(a: u8) -> u32:", "    _ = shared(1)", "    return a", ""]
+    path.write_text("\n".join([*lines, "@fn", "def good(a: u32) -> u32:", "    return a", ""]))
+    spec = importlib.util.spec_from_file_location("three_programs", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with build.Session("riscv64") as session:
+        assert session.start("good", [module.good])().path.exists()
+        started = [session.start(name, [getattr(module, name), module.good]) for name in ("first", "second")]
+        for finish in started:
+            with pytest.raises(CompileError) as caught:
+                finish()
+            assert caught.value.codes == ["K101", "K123", "K123"]
