@@ -16,6 +16,7 @@ from .machine import Machine
 from .test_riscv64 import QEMU
 
 PROMPT = "\nsplax> "
+KERNEL_PHYSICAL = 0x8020_0000
 PLAIN = "-display none -monitor none -nodefaults -serial stdio -no-reboot -m 128M".split()
 MACHINES = {
     "riscv64": QEMU,
@@ -290,12 +291,14 @@ def test_without_the_first_program_there_is_no_system_and_the_run_ends_with_stat
 def test_a_panic_of_the_kernel_under_its_services_is_shown_and_ends_the_run_with_status_1(tmp_path):
     """A bit of the scheduler's is flipped from outside: a queue has a thread, says the bitmap, that is not there."""
     made = image.build("riscv64")
-    where = image.Elf(made.elf.read_bytes()).symbols["kernel_core_state__kernel"] + State.fields["ready"].offset
+    at = image.Elf(made.elf.read_bytes()).symbols
+    where = KERNEL_PHYSICAL + at["kernel_core_state__kernel"] - at["image_start"] + State.fields["ready"].offset
     stub = f"unix:{tmp_path / 'gdb'},server=on,wait=off"
     with Machine([*QEMU, "-gdb", stub, "-append", "services", "-kernel", str(made.path)]) as m:
         m.expect(PROMPT, 60)
         gdb = GdbClient(str(tmp_path / "gdb"))
         assert gdb.receive(10) is not None, "it stops"
+        assert gdb.command("Qqemu.PhyMemMode:1") == "OK"
         assert gdb.command(f"M{where + 7:x},1:80") == "OK"
         gdb.send("c")
         m.expect("\npanic: ", 60)
