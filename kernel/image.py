@@ -110,8 +110,7 @@ def _link(name: str, directory: Path, report: Callable[[str], None]) -> dict[str
     with compiler.Session(name, report) as session:  # The largest piece first.
         kernel = session.start("kernel", [*entry.ROOTS, kernel_panic_stacked], optimize="-Os", defines=FLAGS)
         assembly = session.submit("assembly", compiler.compile_assembly, entry.ASSEMBLY, name)
-        archive = directory / "archive.S"
-        archive.write_text(programs.archive_assembly(programs.build_archive(session, directory)))
+        archive = compiler.compile_assembly(programs.ARCHIVE_ASSEMBLY, name, programs.build_archive(session))
         made = kernel()
     report("linking")
     flags = ["-T", str(script), "-z", "max-page-size=4096", "--no-pie", "-z", "norelro"]

@@ -40,7 +40,7 @@ def built(
     `module` has a function `child` that builds: it calls `keep`. `heard` gets each line that it prints, by `report`.
     `environment` is added to this process's. An interrupt ends the build too, before it goes on.
     """
-    if (known := _intact(place)) is not None:
+    if (known := intact(place)) is not None:
         return known, True
     variables = os.environ | {"PYTHONPATH": str(ROOT)} | environment
     command = [sys.executable, "-c", f"from kernel.manifest import run; run({module!r})"]
@@ -59,7 +59,7 @@ def built(
         if child.returncode:
             errors.seek(0)
             raise BuildError(errors.read().strip() or f"it ended with status {child.returncode}")
-    if (made := _intact(place)) is None:
+    if (made := intact(place)) is None:
         raise BuildError(f"it was built, and what was written is not what is there: {place}")
     return made, False
 
@@ -107,8 +107,8 @@ def copy(source: Path, target: Path) -> None:
         fresh.unlink(missing_ok=True)
 
 
-def _intact(place: Path) -> dict[str, Any] | None:
-    """The facts, if all that the manifest names is as it says."""
+def intact(place: Path) -> dict[str, Any] | None:
+    """The facts that the build noted, if all that its manifest names is as it says; else None: it is built again."""
     try:
         manifest = json.loads((place / "manifest.json").read_text())
         if manifest["version"] != VERSION or manifest["tools"] != _tools() or not manifest["outputs"]:

@@ -45,7 +45,7 @@ def main_of(module: str) -> Function:
     return importlib.import_module(module).main
 
 
-def build_archive(session: Session, directory: Path) -> Path:
+def build_archive(session: Session) -> bytes:
     """The archive of all programs of the default image."""
     sources = PROGRAMS | {program.name: program.source for program in run.PROGRAMS}
     written_in_c = [name for name, source in sources.items() if source.endswith(".c")]
@@ -59,18 +59,15 @@ def build_archive(session: Session, directory: Path) -> Path:
     for unit in units:
         started |= start_programs(session, {name: mains[name] for name in unit})
     files = {name: finish() for name, finish in started.items()}  # Links what is compiled while the rest is.
-    path = directory / "archive"
-    path.write_bytes(archive.pack({name: files[name] for name in sources}))
-    return path
+    return archive.pack({name: files[name] for name in sources})
 
 
-def archive_assembly(path: Path) -> str:
-    """The archive as a part of the kernel's read-only data."""
-    return f"""
+ARCHIVE_ASSEMBLY = """
     .section .rodata.archive, "a"
     .balign 4096
     .globl user_archive, user_archive_end
 user_archive:
-    .incbin "{path}"
+    .incbin "data"
 user_archive_end:
 """
+"""The archive as a part of the kernel's read-only data."""

@@ -154,16 +154,17 @@ def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[st
     return cached([text, runtime, " ".join([*flags, *link]), compiler()[1]], suffix, make)
 
 
-def compile_assembly(text: str, arch: str) -> Path:
-    """Assembly text (with C's preprocessor) to an object; cached."""
+def compile_assembly(text: str, arch: str, data: bytes = b"") -> Path:
+    """Assembly text (with C's preprocessor) to an object; cached. `data` is what `.incbin "data"` includes."""
 
     def make(output: Path) -> None:
         source = output.with_suffix(".S")
         source.write_text(text)
-        run_zig(["cc", *target(arch).flags, f"-ffile-prefix-map={output.parent}=generated", "-c", str(source)]
-                     + ["-o", str(output)])  # fmt: skip
+        (output.parent / "data").write_bytes(data)
+        places = [f"-ffile-prefix-map={output.parent}=generated", "-I", str(output.parent)]
+        run_zig(["cc", *target(arch).flags, *places, "-c", str(source), "-o", str(output)])
 
-    return cached([text, arch, compiler()[1]], ".S.o", make)
+    return cached([text, data, arch, compiler()[1]], ".S.o", make)
 
 
 @dataclass(frozen=True)
