@@ -74,6 +74,17 @@ class Record(ctypes.Structure):
     write_mask: int
 
 
+class Inside(ctypes.Structure):
+    """Where something inside the design is; `struct Inside` in harness.cpp."""
+
+    _fields_ = [("name", c_char_p), *((name, c_uint32) for name in ("offset", "size", "shift", "width"))]
+    name: bytes | None
+    offset: int
+    size: int
+    shift: int
+    width: int
+
+
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "create": (c_void_p, [c_uint64, c_uint64, c_uint64, c_uint64]),
     "destroy": (None, [c_void_p]),
@@ -89,7 +100,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "memory_write": (c_int, [c_void_p, c_uint64, c_char_p, c_uint64]),
     "set_boot_rom": (c_int, [c_void_p, c_char_p, c_uint64]),
     "registers": (c_int, [c_void_p, ctypes.POINTER(c_uint64)]),
-    "inside": (c_int, [c_uint64, ctypes.POINTER(c_char_p), ctypes.POINTER(c_uint32)]),
+    "inside": (ctypes.POINTER(Inside), []),
+    "look": (c_void_p, [c_void_p]),
     "peek": (c_uint64, [c_void_p, c_uint64]),
     "until": (None, [c_void_p, c_char_p, c_uint64]),
     "watch_tohost": (None, [c_void_p, c_uint64]),

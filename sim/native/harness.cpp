@@ -365,11 +365,10 @@ API int splax_set_boot_rom(Machine* m, const uint8_t* from, uint64_t length) {
 // x0..x31; 0 when this design has no register file that can be seen.
 API int splax_registers(Machine* m, uint64_t* to) { return m->registers(to); }
 
-// What can be looked at inside, by index; 0 behind the last.
-API int splax_inside(uint64_t index, const char** name, uint32_t* size) {
-    *name = inside[index].name, *size = inside[index].size;
-    return *name != nullptr;
-}
+// What can be looked at inside; a row without a name ends it.
+API const Inside* splax_inside() { return inside; }
+// Where the rows' offsets count from, after what is computed only for this was.
+API const char* splax_look(Machine* m) { return m->design.inside(); }
 API uint64_t splax_peek(Machine* m, uint64_t index) {
     const Inside& row = inside[index];
     uint64_t value = 0;

@@ -6,14 +6,15 @@ from typing import Any
 
 from sim.build import COMPILE_FLAGS, _run, compiler
 from sim.engine import emit, netlist
+from sim.engine.habits import Habits
 
 
 class Native:
     """Compiles a component's logic. `threshold` is the engine's: small ones make many branches."""
 
-    def __init__(self, component: Any, directory: Path, *, threshold: int):
+    def __init__(self, component: Any, directory: Path, *, threshold: int, habits: Habits | None = None):
         model = netlist.read(netlist.elaborate(component))
-        source = emit.emit(model, threshold=threshold, on_demand="o1")
+        source = emit.emit(model, habits=habits, threshold=threshold, on_demand="o1")
         self.inputs, self.outputs = list(model.inputs), list(model.outputs)
         sets = "".join(f"case {n}: l.{name} = value; break;\n" for n, name in enumerate(self.inputs))
         gets = "".join(f"case {n}: return l.{name};\n" for n, name in enumerate(self.outputs))
@@ -21,12 +22,15 @@ class Native:
             static Logic l;
             #define API extern "C" __attribute__((visibility("default")))
             API void start() {{ l.start(), l.settle(), l.look(); }}
-            API void tick() {{ l.edge(); if (l.rst) l.reset_registers(); l.settle(), l.look(); }}
+            API void tick() {{ l.clock(), l.look(); }}
+            API unsigned quiet() {{ return l.quiet; }}
             API void put(unsigned port, uint64_t value) {{ switch (port) {{ {sets} }} }}
             API uint64_t get(unsigned port) {{ switch (port) {{ {gets} }} return 0; }}
             """
         (directory / "logic.h").write_text(source.header)
-        (directory / "logic.cpp").write_text(source.body + wrapper)
+        (directory / "logic.cpp").write_text(
+            "".join([source.body, *(text.removeprefix(emit.PREAMBLE) for text in source.quiet), wrapper])
+        )
         command = [*compiler("cc"), *COMPILE_FLAGS, "-O1", "-shared", "-o", "logic.so", "logic.cpp"]
         _run("compiling", command, directory)
         self._library = ctypes.CDLL(str(directory / "logic.so"))
@@ -40,6 +44,11 @@ class Native:
             if name in self.inputs:
                 self._library.put(self.inputs.index(name), value)
         self._library.tick()
+
+    @property
+    def quiet(self) -> int:
+        """The way that the cycle takes, 0 for the whole logic."""
+        return self._library.quiet()
 
     def read(self) -> dict[str, int]:
         """All outputs."""

@@ -1,6 +1,7 @@
 """The cycle engine does what the design says: Amaranth's Python simulator, and Verilator, are the judges."""
 
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from sim.engine import emit, netlist
+from sim.engine.habits import Habits
 from sim.errors import BuildError
 
 from .native import Native
@@ -48,13 +50,26 @@ class Harness(wiring.Component):
         return m
 
 
-def agree(build: Any, inputs: dict[str, int], tmp_path: Path, *, cycles: int, seed: int, threshold: int) -> None:
-    """Runs a design on the engine and on Amaranth's simulator, with the same random inputs."""
+def agree(
+    build: Any,
+    inputs: dict[str, int],
+    tmp_path: Path,
+    *,
+    cycles: int,
+    seed: int,
+    threshold: int,
+    habits: Habits | None = None,
+) -> Counter[int]:
+    """Runs a design on the engine and on Amaranth's simulator, with the same random inputs.
+
+    Gives the numbers of cycles that took each way.
+    """
     probe = Module()
     probe._MustUse__used = True
     values = build(probe, **{name: Signal(width) for name, width in inputs.items()})
     count = sum(-(-len(value) // WORD) for value in values)
-    native = Native(Harness(build, inputs, count), tmp_path, threshold=threshold)
+    native = Native(Harness(build, inputs, count), tmp_path, threshold=threshold, habits=habits)
+    ways: Counter[int] = Counter()
     model = Harness(build, inputs, count)
     rng = random.Random(seed)
     reset_line = Signal()
@@ -74,12 +89,14 @@ def agree(build: Any, inputs: dict[str, int], tmp_path: Path, *, cycles: int, se
             reset = rng.random() < 0.01
             ctx.set(reset_line, reset)
             native.tick({**drawn, "rst": reset})
+            ways[native.quiet] += 1
             await ctx.tick()
             wanted = {f"o{number}": ctx.get(getattr(model, f"o{number}")) for number in range(count)}
             assert native.read() == wanted, f"seed {seed}, cycle {cycle}"
 
     simulator.add_testbench(compare)
     simulator.run()
+    return ways
 
 
 def both_phases(build: Any) -> Any:
@@ -163,6 +180,41 @@ def test_a_loop_between_words_that_is_none_between_bits(tmp_path: Path) -> None:
         return [chain, chain + 1]
 
     agree(design, {"a": 33}, tmp_path, cycles=100, seed=1, threshold=4)
+
+
+@pytest.mark.parametrize("threshold", [2, 100])
+def test_quiet_cycles(threshold: int, tmp_path: Path) -> None:
+    """Registers rest at zero, at another value, or not as often as it is said; one stays, and a value follows from it;
+    an input rests. What is written to a memory, and each register, is right in every kind of cycle."""
+
+    def design(m: Module, a: Signal, b: Signal, go: Signal) -> list[Any]:
+        state, left, mode = Signal(2, name="state"), Signal(3, init=5, name="left"), Signal(4)
+        settings, total = Signal(16, init=77, name="settings"), Signal(32)
+        m.submodules.storage = storage = memory.Memory(shape=16, depth=16, init=range(16))
+        storage._MustUse__used = True
+        read, write = storage.read_port(domain="comb"), storage.write_port()
+        m.d.comb += [read.addr.eq(a), write.addr.eq(b), write.data.eq(total), write.en.eq(state == 2)]
+        with m.Switch(state):
+            with m.Case(0):
+                with m.If(go & (a[4:6] == 1)):
+                    m.d.sync += [state.eq(1), left.eq(a[:3]), mode.eq(b)]
+            with m.Case(1):
+                m.d.sync += left.eq(left - 1)
+                with m.If(left == 0):
+                    m.d.sync += state.eq(2)
+            with m.Case(2):
+                m.d.sync += [state.eq(0), left.eq(5), mode.eq(0)]
+        with m.If((a[:5] == 3) & (state != 1)):
+            m.d.sync += settings.eq(a ^ b)
+        m.d.sync += total.eq(total + Mux(mode == 3, settings * 3, settings ^ 21) + state)
+        return [total, state, left, mode, settings * 5 + 1, read.data, Cat(state, left) + b]
+
+    habits = Habits(
+        {"state[0]": 0, "left[0]": 5}, {"mode[0]": 0, "go_register[0]": 0, "go_0": 0}, frozenset(["settings[0]"])
+    )
+    inputs = {"a": 16, "b": 16, "go": 1}
+    ways = agree(design, inputs, tmp_path, cycles=1500, seed=threshold, threshold=threshold, habits=habits)
+    assert min(ways[0], ways[1], ways[2]) > 100, f"the test seldom takes one of the ways: {ways}"
 
 
 class _Passing(wiring.Component):
