@@ -315,7 +315,7 @@ def step_keeps_the_invariant(path: Path) -> None:
     """Of the first of the dying, whatever object it is. It goes by the proof above for each capability in it."""
     hardware(path)
     without_audit(path)
-    for function in (dissolve._wake_some, threads.stop, spaces.end, inheritance.end):
+    for function in (dissolve._wake_some, threads.stop, spaces.end, inheritance.end, inheritance.step):
         framed(path, function)
     moments = Moments(path, Whole)
     TreeByContract(path, moments)
