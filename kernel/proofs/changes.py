@@ -411,6 +411,7 @@ def move_keeps_the_invariant(path: Path) -> None:
     capabilities.fill,
     depends=[
         Removed(capabilities.fill, "slot.generation += 1"),
+        Removed(capabilities.fill, "slot.badge = 0"),
         Removed(capabilities.fill, "tree.insert_child(parent, slot)"),
         Removed(capabilities.fill, "header.references += 1"),
         Removed(tree.insert_child, "old is None"),
@@ -452,5 +453,7 @@ def fill_keeps_the_invariant(path: Path) -> None:
     path.prove_each([
         ("its handle was never given before", after.get(d, "generation") == before.get(d, "generation") + 1),
         ("it hangs below what it was made from", after.inside(d, p)),
+        ("it has no badge and no end yet, and is not mapped",
+         z3.And(after.get(d, "badge") == 0, after.get(d, "expiry") == 0)),
         ("nothing else becomes usable, and all stay where they are", keeps(before, after, x)),
     ])  # fmt: skip

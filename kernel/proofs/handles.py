@@ -5,7 +5,7 @@ from typing import Any
 
 import z3
 
-from kernel.abi import Error, Kind
+from kernel.abi import Error, Kind, ThreadState
 from kernel.core import fastpath, ipc, lookup, machine, scheduler
 from kernel.core.objects import Slot, Table, Thread
 from kernel.lang import Ptr, u8, u64
@@ -121,16 +121,20 @@ def fast(path: Path) -> tuple[Pointer, Naming, Any]:
     depends=[
         *NAMED_CHECKS,
         Removed(fastpath.call, "slot.kind != Kind.ENDPOINT"),
+        Removed(fastpath.waiter_of, "waiter.waiting_slot is None"),
         Removed(fastpath.waiter_of, "its.generation != waiter.waiting_generation"),
         Removed(fastpath.waiter_of, "its.kind != kind"),
         Removed(fastpath.waiter_of, "its.expiry != 0"),
+        Removed(fastpath.hand_call_over, "receiver.caller = thread"),
     ],
     reaches=["passed", "refused"],
 )
 def no_bad_handle_passes_fast_call(path: Path) -> None:
-    """A call that is made has WRITE on its endpoint, and the receiver waits by a capability that it still has."""
+    """A call that is made has WRITE on its endpoint, and the receiver waits by a capability that it still has. It is
+    another thread, since one that runs waits by nothing, and it owes the caller an answer."""
     thread, naming, handle = fast(path)
     before = naming.slots.memory
+    path.assume(before.load(field(thread, "waiting_slot")).address == 0)
     receiver = path.call(fastpath.call, thread)
     if not path.decide(receiver.address != 0):
         path.reach("refused")
@@ -147,6 +151,9 @@ def no_bad_handle_passes_fast_call(path: Path) -> None:
          slots.get(waiting, "generation") == before.load(field(receiver, "waiting_generation"))),
         ("to an endpoint", slots.get(waiting, "kind") == int(Kind.ENDPOINT)),
         ("without an end", slots.get(waiting, "expiry") == 0),
+        ("it is another thread", receiver.address != thread.address),
+        ("it owes the caller an answer", path.memory.load(field(receiver, "caller")).address == thread.address),
+        ("which the caller waits for", path.memory.load(field(thread, "server")).address == receiver.address),
         ("no slot has changed", slots.same_as(path.memory)),
     ])  # fmt: skip
 
@@ -154,13 +161,23 @@ def no_bad_handle_passes_fast_call(path: Path) -> None:
 @proof(
     "a bad handle never passes the fast path of reply-and-receive",
     fastpath.reply_receive,
-    depends=[*NAMED_CHECKS, Removed(fastpath.reply_receive, "slot.kind != Kind.ENDPOINT")],
+    depends=[
+        *NAMED_CHECKS,
+        Removed(fastpath.reply_receive, "slot.kind != Kind.ENDPOINT"),
+        Removed(fastpath.reply_receive, "thread.caller is None"),
+        Removed(fastpath.reply_receive, "thread.caller = None"),
+        Removed(fastpath.reply_receive, "caller.server = None"),
+    ],
     reaches=["passed", "refused"],
 )
 def no_bad_handle_passes_fast_reply(path: Path) -> None:
-    """A server that begins to wait has READ on its endpoint."""
+    """A server that begins to wait has READ on its endpoint; whom it answers is another thread, which waited for that,
+    and the right to answer is used up. (Who waits for an answer does not run.)"""
     thread, naming, handle = fast(path)
     before = naming.slots.memory
+    owed = before.load(field(thread, "caller"))
+    path.assume(before.load(field(thread, "state")) == int(ThreadState.READY))
+    path.assume(z3.Implies(owed.address != 0, before.load(field(owed, "state")) == int(ThreadState.CALLING)))
     caller = path.call(fastpath.reply_receive, thread)
     if not path.decide(caller.address != 0):
         path.reach("refused")
@@ -170,6 +187,11 @@ def no_bad_handle_passes_fast_reply(path: Path) -> None:
     slot = naming.table + TABLE.size + (handle & 0xFFFF_FFFF) * SLOT_BYTES
     show_named_endpoint(path, naming, handle, slot, 1)
     path.prove_each([
+        ("who goes on is who waited for the answer", z3.And(caller.address == owed.address, owed.address != 0)),
+        ("it is another thread", caller.address != thread.address),
+        ("the right to answer is used up", z3.And(
+            path.memory.load(field(thread, "caller")).address == 0,
+            path.memory.load(field(caller, "server")).address == 0)),
         ("it waits by this capability", path.memory.load(field(thread, "waiting_slot")).address == slot),
         ("in its present life",
          path.memory.load(field(thread, "waiting_generation")) == naming.slots.get(slot, "generation")),
