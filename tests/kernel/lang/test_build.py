@@ -426,3 +426,17 @@ def test_the_errors_of_all_programs_of_a_session_come_in_one_go(tmp_path):
             with pytest.raises(CompileError) as caught:
                 finish()
             assert caught.value.codes == ["K101", "K123", "K123"]
+
+
+@fn
+def _ignores(a: u32, unused: u32) -> u32:
+    written: u32 = 0
+    for _ in range(4):
+        written = a  # noqa: F841
+    return a
+
+
+def test_what_the_source_never_reads_is_no_warning_of_c():
+    """A parameter, a local: a warning would be a ToolError."""
+    assert "unused" in build.build_object([_ignores], "riscv64").c_text
+    assert _ignores(3, 4) == 3
