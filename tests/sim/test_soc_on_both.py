@@ -12,7 +12,8 @@ LOOKS = 50
 
 
 def boot(traced: bool) -> Machine:
-    machine = Machine(SocConfig(), traced=traced, rtc_time=0)
+    # With the DMA port, as for `splax run --elf --wave`: one traced simulator for all tests.
+    machine = Machine(SocConfig(dma=True), traced=traced, rtc_time=0)
     machine.load_virt(bios=build_firmware().image, kernel=image.build("riscv64").path, append="monitor")
     return machine
 

@@ -107,7 +107,10 @@ def test_missing_signature_symbols(splax: Splax, program: Path, tmp_path: Path) 
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-@pytest.mark.parametrize("option", ["--trace", "--stats", "--signature", "--wave"])
+@pytest.mark.parametrize(
+    "option",
+    ["--trace", "--stats", "--signature", pytest.param("--wave", marks=pytest.mark.xdist_group("traced simulator"))],
+)
 def test_full_disk(splax: Splax, tmp_path: Path, option: str) -> None:
     program = assemble(tmp_path, SIGNATURE)
     refused(splax, "--elf", program, option, "/dev/full", names="/dev/full")

@@ -110,6 +110,7 @@ def test_trace_has_a_line_for_every_instruction(splax: Splax, tmp_path: Path) ->
     assert re.search(r"sd t1, 0\(t0\) +\[[0-9a-f]{16}\]=0000000000000001", lines[-1])
 
 
+@pytest.mark.xdist_group("traced simulator")
 def test_waves_cover_the_window(splax: Splax, tmp_path: Path) -> None:
     pywellen = pytest.importorskip("pywellen")
     program, waves = assemble(tmp_path, LOOP), tmp_path / "waves.fst"

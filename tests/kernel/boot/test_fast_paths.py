@@ -12,7 +12,8 @@ from .machine import Machine
 from .test_hostile import ICOUNT
 from .test_services import MACHINES
 
-FEW, MORE = 20, 60
+FEW, MORE = 20, 320
+"""Rounds: beside them, what the services do at their own times does not count."""
 A_ROUND = {
     "fast_call": 3,
     "fast_call_granting": 1,

@@ -25,6 +25,7 @@ SLOW = {
     "filling a slot keeps the tree, what is in it, and the tombs",
     "derive keeps the tree, the order of rights in it, and the tombs",
     "retype never makes objects that overlap",
+    "ending a mapping changes nothing else of any slot",
 }  # more than two CPU-seconds
 
 
