@@ -100,7 +100,13 @@ def test_a_build_says_what_it_does_and_an_interrupted_one_leaves_nothing(termina
     command = [sys.executable, "-m", "splax", "build-kernel", "--arch", "riscv64", "--out", str(out)]
     environment = os.environ | {"SPLAX_CACHE": str(cache), "TERM": "xterm", "COLUMNS": "120"}
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=writer, start_new_session=True
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=writer,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # A shell's `&` leaves it ignored.
     ) as process:
         os.close(writer)
         said = b""
