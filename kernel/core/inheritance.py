@@ -8,8 +8,8 @@ An endpoint counts the senders of each level, so what it lends is known at once.
 are waited for. When somebody stops waiting, a level that came from it may still seem to come from others who have it
 from there themselves, around a circle: so all that can have come from it is doubted first. A doubted thread that waits
 has its own level again, and whom it waits for is doubted too; one that waits for nobody keeps its level. Only when
-nobody is left to be doubted, they get the level that is due. PIECE threads are looked at at once, the rest at the end
-of the next traps.
+nobody is left to be doubted, they get the level that is due. PIECE chains of PIECE threads are looked at at once, the
+rest at the end of the next traps.
 """
 
 from kernel.abi import Kind, ThreadState

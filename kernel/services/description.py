@@ -254,6 +254,7 @@ class System:
 TRIALS = {"trial-never": Policy.NEVER, "trial-fail": Policy.ON_FAILURE, "trial-always": Policy.ALWAYS}
 """Services to try S-ATLAS with: kernel/examples/trial.py, one of each policy."""
 
+_SHELL = 3  # its place among the services, from 1
 SYSTEM = System(
     [
         Service(
@@ -287,10 +288,10 @@ SYSTEM = System(
             [
                 Grant("console", GrantKind.CLIENT, "console"),
                 Grant("input", GrantKind.WAIT, "shell-input", rights=Rights.READ),
-                Grant("init", GrantKind.INIT, badge=OPERATOR_BADGE | 3),
+                Grant("init", GrantKind.INIT, badge=OPERATOR_BADGE | _SHELL),
                 Grant("machine", GrantKind.MACHINE, rights=Rights.READ | Rights.WRITE),
                 Grant("audit", GrantKind.AUDIT, rights=Rights.READ),
-                Grant("atlas", GrantKind.CLIENT, "atlas", badge=OPERATOR_BADGE | 3),
+                Grant("atlas", GrantKind.CLIENT, "atlas", badge=OPERATOR_BADGE | _SHELL),
             ],
         ),
         *(
@@ -364,6 +365,7 @@ def _row(service: Service) -> dict[str, object]:
     }
 
 
+assert SYSTEM.index("shell") + 1 == _SHELL, "the operator's badge names another service"
 SERVICE_COUNT = len(SYSTEM.services)
 SERVICES = constant(Array[ServiceRow, SERVICE_COUNT], [_row(service) for service in SYSTEM.services])
 AT_BOOT = SYSTEM.bits(service.name for service in SYSTEM.services if service.at_boot)

@@ -448,7 +448,7 @@ class Core(wiring.Component):
             trap.tval.eq(Mux(interrupted, 0, exceptions.tval)),
         ]
 
-        # A cycle late: whatever changes them, fetch begins anew behind it.
+        # Both take them into registers, a cycle late: whatever changes them, fetch begins anew behind it.
         m.d.comb += [memory.context.eq(csr.data_context), fetch.context.eq(csr.fetch_context)]
 
         # what takes its time

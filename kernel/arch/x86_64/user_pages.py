@@ -7,7 +7,7 @@ from kernel.lang import *
 
 LEVELS = 4
 USER_END = 1 << 39  # one entry of the root: no more than the other architectures have
-"""The lower half, without its last page: a system call in that would return to an address that is not canonical."""
+"""512 GiB, far below the addresses that are not canonical."""
 _PRESENT, _WRITABLE, _USER, _WRITE_THROUGH, _CACHE_DISABLE = 1, 2, 4, 8, 16
 _ACCESSED, _DIRTY, _LEAF = 1 << 5, 1 << 6, 1 << 9
 _NO_EXECUTE = 1 << 63
