@@ -117,17 +117,15 @@ public:
         a.queue(input), a.queue(output);
         a.item(ports.virtio_interrupts), a.item(ports.pci_interrupts);
         a.item(dma_);
+        a.queue(until_);
+        prepare();
     }
 
     // The same text again keeps what has matched so far.
     void until(const uint8_t* text, size_t length) {
         if (std::equal(until_.begin(), until_.end(), text, text + length)) return;
         until_.assign(text, text + length);
-        fallback_.assign(length, 0);
-        for (size_t n = 1, k = 0; n < length; ++n) {
-            while (k && until_[n] != until_[k]) k = fallback_[k - 1];
-            fallback_[n] = k += until_[n] == until_[k];
-        }
+        prepare();
         matched_ = 0;
     }
 
@@ -231,6 +229,15 @@ private:
         }
     }
 
+    // After what part of the text a match goes on when it fails behind each character.
+    void prepare() {
+        fallback_.assign(until_.size(), 0);
+        for (size_t n = 1, k = 0; n < until_.size(); ++n) {
+            while (k && until_[n] != until_[k]) k = fallback_[k - 1];
+            fallback_[n] = k += until_[n] == until_[k];
+        }
+    }
+
     void match(uint8_t c) {
         while (matched_ && until_[matched_] != c) matched_ = fallback_[matched_ - 1];
         matched_ += until_[matched_] == c;
@@ -303,7 +310,7 @@ private:
 
     uint64_t passed_ = 0;  // one more than the cycle in which stops_here() stopped last
     size_t matched_ = 0;
-    std::vector<uint8_t> until_;
+    std::deque<uint8_t> until_;
     std::vector<size_t> fallback_;
     Dma dma_;
 };

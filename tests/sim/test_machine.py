@@ -35,6 +35,19 @@ def test_until_stops_in_the_cycle_after_the_last_character(stub_machine: MakeMac
     assert machine.run(cycles=10_000).reason is Reason.FINISH
 
 
+def test_what_has_matched_of_the_text_is_part_of_a_checkpoint(stub_machine: MakeMachine) -> None:
+    machine = stub_machine(program(*text("hello hello! lo!"), (Op.FINISH, 1)))
+    said = b""
+    while b"hello hel" not in said:
+        assert machine.run(until="hello hello!", cycles=1).reason is Reason.CYCLES
+        said += machine.console.read()
+    saved = machine.checkpoint()
+    for wanted, rest in (("lo!", b"lo!"), ("lo!", b"lo!"), ("hello hello!", b"lo!")):
+        assert machine.run(until=wanted, cycles=10_000).reason is Reason.TEXT
+        assert machine.console.read() == rest
+        machine.restore(saved)
+
+
 def test_cycle_limit_is_exact(stub_machine: MakeMachine) -> None:
     machine = stub_machine(program((Op.JUMP, BASE)))
     outcome = machine.run(cycles=12_345)
