@@ -223,7 +223,8 @@ def reply_receive(thread: Ptr[Thread]) -> Ptr[Thread] | None:
         return None
     endpoint = endpoint_at(slot.object)
     last = endpoint.queue.tail
-    if (last is not None and not endpoint.receivers) or thread.serving != endpoint:
+    # By another capability, or elsewhere, the thread begins to serve: the complete path notes that.
+    if (last is not None and not endpoint.receivers) or thread.serving_handle != thread.frame.handle:
         return None
     caller = some(thread.caller)
     if caller.timed:

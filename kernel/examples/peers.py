@@ -352,6 +352,16 @@ def lost_capabilities() -> None:
 
 
 @fn
+def call_urgently(endpoint: u64) -> None:
+    """Somebody urgent calls while another thread keeps the CPU from all below it."""
+    start(SPINNER, MIDDLE, Do.SPIN, 0)
+    until_marked(SPINNER, 1)
+    start(URGENT, HIGH, Do.CALL, endpoint)
+    until_marked(CLIENT, 2)
+    until_marked(SPINNER, 2)
+
+
+@fn
 def overtaking() -> None:
     """A server that somebody urgent queues for runs before what is less urgent than that, although it is below it."""
     endpoint = make(Kind.ENDPOINT)
@@ -360,11 +370,7 @@ def overtaking() -> None:
     start(SERVER, LOW, Do.SERVE, endpoint)
     start(CLIENT, LOW, Do.CALL, endpoint)
     until_marked(SERVER, 1)
-    start(SPINNER, MIDDLE, Do.SPIN, 0)
-    until_marked(SPINNER, 1)
-    start(URGENT, HIGH, Do.CALL, endpoint)
-    until_marked(CLIENT, 2)
-    until_marked(SPINNER, 2)
+    call_urgently(endpoint)
     show("an urgent caller queues")
 
     endpoint = make(Kind.ENDPOINT)
@@ -377,11 +383,7 @@ def overtaking() -> None:
     start(SERVER, LOW, Do.SERVE, endpoint)
     start(CLIENT, LOW, Do.CALL, endpoint)
     until_marked(SECOND, 1)
-    start(SPINNER, MIDDLE, Do.SPIN, 0)
-    until_marked(SPINNER, 1)
-    start(URGENT, HIGH, Do.CALL, endpoint)
-    until_marked(CLIENT, 2)
-    until_marked(SPINNER, 2)
+    call_urgently(endpoint)
     show("an urgent caller queues for one that waits for another")
 
 

@@ -3,6 +3,7 @@
 Each says what a value, a place and an assignment is, which way a condition goes, and what a failed check means.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,28 +33,28 @@ def overwrite(target: Any, source: Any) -> None:
             target[key] = source[key]
 
 
-class Walker:
+class Walker(ABC):
     """Runs statements in order. A frame has the values of a function's parameters and locals, by tree.Variable."""
 
     program: Program
 
     # What a kind of walk has to say
 
+    @abstractmethod
     def value(self, node: tree.Expression, frame: dict[Any, Any]) -> Any:
         """The value of an expression."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decide(self, condition: Any) -> bool:
         """Which way a condition goes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def require(self, condition: Any, node: tree.Node, *values: int) -> None:
         """A check of the language: where it fails, there is a panic at the node, with these values."""
-        raise NotImplementedError
 
+    @abstractmethod
     def one_of(self, subject: Any, values: Sequence[int]) -> Any:
         """Whether a value is one of some constants, as a condition."""
-        raise NotImplementedError
 
     # Functions and statements
 

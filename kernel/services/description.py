@@ -48,10 +48,11 @@ class GrantKind(IntEnum):
 class Grant:
     """One capability that a service starts with.
 
-    name    by which the service's source calls its slot
-    kind    what it is to; `of`: which service or notification
-    rights  at most
-    badge   who it says that the holder is; None: the service's number
+    name      by which the service's source calls its slot
+    kind      what it is to; `of`: which service or notification
+    rights    at most
+    badge     who it says that the holder is; None: the service's number
+    operator  whether its holder may start and stop services
     """
 
     name: str
@@ -59,6 +60,7 @@ class Grant:
     of: str = ""
     rights: int = Rights.WRITE
     badge: int | None = None
+    operator: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,10 @@ class System:
 
     def badge(self, service: Service, grant: Grant) -> int:
         """The badge of a grant."""
-        return self.index(service.name) + 1 if grant.badge is None else grant.badge
+        number = self.index(service.name) + 1
+        if grant.operator:
+            return OPERATOR_BADGE | number
+        return number if grant.badge is None else grant.badge
 
     def badge_of(self, service: str, grant: str) -> int:
         """The badge of a grant, by names."""
@@ -254,7 +259,6 @@ class System:
 TRIALS = {"trial-never": Policy.NEVER, "trial-fail": Policy.ON_FAILURE, "trial-always": Policy.ALWAYS}
 """Services to try S-ATLAS with: kernel/examples/trial.py, one of each policy."""
 
-_SHELL = 3  # its place among the services, from 1
 SYSTEM = System(
     [
         Service(
@@ -262,7 +266,7 @@ SYSTEM = System(
             Policy.ALWAYS,
             [
                 Grant("self", GrantKind.SERVE, rights=Rights.READ),
-                Grant("init", GrantKind.INIT, badge=1),
+                Grant("init", GrantKind.INIT),
             ],
             level=24,
         ),
@@ -288,10 +292,10 @@ SYSTEM = System(
             [
                 Grant("console", GrantKind.CLIENT, "console"),
                 Grant("input", GrantKind.WAIT, "shell-input", rights=Rights.READ),
-                Grant("init", GrantKind.INIT, badge=OPERATOR_BADGE | _SHELL),
+                Grant("init", GrantKind.INIT, operator=True),
                 Grant("machine", GrantKind.MACHINE, rights=Rights.READ | Rights.WRITE),
                 Grant("audit", GrantKind.AUDIT, rights=Rights.READ),
-                Grant("atlas", GrantKind.CLIENT, "atlas", badge=OPERATOR_BADGE | _SHELL),
+                Grant("atlas", GrantKind.CLIENT, "atlas", operator=True),
             ],
         ),
         *(
@@ -365,7 +369,6 @@ def _row(service: Service) -> dict[str, object]:
     }
 
 
-assert SYSTEM.index("shell") + 1 == _SHELL, "the operator's badge names another service"
 SERVICE_COUNT = len(SYSTEM.services)
 SERVICES = constant(Array[ServiceRow, SERVICE_COUNT], [_row(service) for service in SYSTEM.services])
 AT_BOOT = SYSTEM.bits(service.name for service in SYSTEM.services if service.at_boot)

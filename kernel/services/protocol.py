@@ -11,7 +11,8 @@
 | | EVENTS | number 1 | AtlasError, name 1..3, type 4, id 5, time 6, events so far 7 |
 | | START, STOP, KILL, RESTART | name 1..3 (operator only) | AtlasError |
 | S-INIT | START | service 1 (S-ATLAS only) | Error |
-| | STOP | service 1, 1: it stays down 2 (S-ATLAS only) | Error |
+| | STOP | service 1, 1: it stays down 2 (S-ATLAS only) | Error; OUT_OF_RANGE when no program of it was there |
+| | RELEASE | service 1 (S-ATLAS only): it has left, its program may go on | Error |
 | | INSPECT | service 1, what 2: INSPECT_TABLE, ... (operator only) | Error, with a capability to look at it |
 | | RUN | name 1..3, argument 4 (operator only) | Error |
 | | KILL_PROGRAM | (operator only) | Error |
@@ -93,10 +94,11 @@ class InitCall(IntEnum):
 
     START = 1
     STOP = 2
-    INSPECT = 3
-    RUN = 4
-    KILL_PROGRAM = 5
-    OUTCOME = 6
+    RELEASE = 3
+    INSPECT = 4
+    RUN = 5
+    KILL_PROGRAM = 6
+    OUTCOME = 7
 
 
 @enum(8)

@@ -9,6 +9,7 @@ terms. Everything else that branches makes a path.
 # pyright: reportOperatorIssue=false, reportCallIssue=false
 
 import linecache
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -50,16 +51,16 @@ class Executor(Walker):
         """Whether a value is one of some constants."""
         return z3.Or([subject == z3.BitVecVal(value, subject.size()) for value in values])
 
+    @abstractmethod
     def assume(self, condition: Any) -> None:
         """Something that holds."""
-        raise NotImplementedError
 
     def touch(self, place: Pointer) -> None:
         """A scalar in memory is about to be read or written."""
 
+    @abstractmethod
     def variable_place(self, variable: Any) -> Any:
         """Where a module variable is."""
-        raise NotImplementedError
 
     # Functions
 
@@ -143,21 +144,21 @@ class Executor(Walker):
             invariant(self, frame, False)
         self.end()
 
+    @abstractmethod
     def choose(self, name: str) -> bool:
         """Both ways, each on a path of its own."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unknown_round(self, kind: Type) -> Any:
         """Any value of a loop variable."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forget(self, body: list[tree.Statement], frame: dict[Any, Any]) -> None:
         """Makes unknown what statements may write."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self) -> None:
         """This path has shown what it was for."""
-        raise NotImplementedError
 
     # Places
 

@@ -369,15 +369,6 @@ def start(atlas: Ptr[Atlas], name: Ptr[Name], now: u64) -> AtlasError:
 
 
 @fn
-def discover(atlas: Ptr[Atlas], name: Ptr[Name]) -> Ptr[Service] | None:
-    """The running service of this name; None while it is not there, drains or is unhealthy."""
-    row = find_name(atlas, name)
-    if row is None or not can_serve(some(row)):
-        return None
-    return row
-
-
-@fn
 def can_serve(service: Ptr[Service]) -> bool:
     """Whether new clients are sent to it."""
     return service.state == State.RUNNING and (service.status == Status.HEALTHY or service.status == Status.DEGRADED)

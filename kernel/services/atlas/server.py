@@ -86,7 +86,7 @@ def keep(badge: u64, arrived: u64) -> None:
 
 @fn
 def ask_init(operation: InitCall, service: Ptr[Service]) -> bool:
-    """Has S-INIT start or stop a service of the description."""
+    """Has S-INIT start, stop or release a service of the description; whether it did."""
     request = Message()
     request.words[0] = u64(operation)
     request.words[1] = (service.badge & INDEX_MASK) - 1
@@ -95,10 +95,10 @@ def ask_init(operation: InitCall, service: Ptr[Service]) -> bool:
 
 
 @fn
-def bring_down(service: Ptr[Service]) -> None:
-    """Ends a service's program."""
+def bring_down(service: Ptr[Service]) -> bool:
+    """Ends a service's program; whether there was one."""
     forget(service)
-    _ = ask_init(InitCall.STOP, service)
+    return ask_init(InitCall.STOP, service)
 
 
 @fn
@@ -108,7 +108,7 @@ def end_hung() -> None:
         service = registry.hung(ptr(atlas))
         if service is None:
             break
-        bring_down(some(service))
+        _ = bring_down(some(service))
 
 
 @fn
@@ -215,6 +215,16 @@ def event_row(message: Ptr[Message]) -> None:
 
 
 @fn
+def unregister(message: Ptr[Message], badge: u64, now: u64) -> None:
+    """UNREGISTER: who leaves is not brought back, by the next life of S-ATLAS neither."""
+    error = registry.unregister(ptr(atlas), badge, now)
+    row = registry.find_badge(ptr(atlas), badge)
+    if error == AtlasError.NONE and row is not None:
+        _ = ask_init(InitCall.RELEASE, some(row))
+    answer(message, error)
+
+
+@fn
 def stands_on(operator: u64, service: Ptr[Service]) -> bool:
     """Whether whoever asks would not be there any more, or not be heard, when the service has stopped."""
     if service.badge == OWN + 1:
@@ -262,10 +272,12 @@ def operate(message: Ptr[Message], operation: AtlasCall, now: u64) -> AtlasError
         error = registry.ended(ptr(atlas), service.badge, False, now)
     elif operation == AtlasCall.STOP or service.state != State.STOPPED:
         error = registry.stop(ptr(atlas), ptr(name), now)
-    if error == AtlasError.NONE:
-        bring_down(service)
-        if operation == AtlasCall.RESTART:
-            error = set_up(service, now)
+    if error != AtlasError.NONE:
+        # The program of a service that has left may have gone on.
+        return AtlasError.NONE if bring_down(service) else error
+    _ = bring_down(service)
+    if operation == AtlasCall.RESTART:
+        error = set_up(service, now)
     return error
 
 
@@ -289,7 +301,7 @@ def serve(message: Ptr[Message], operation: AtlasCall, now: u64) -> None:
         case AtlasCall.HEARTBEAT:
             answer(message, registry.heartbeat(ptr(atlas), badge, now))
         case AtlasCall.UNREGISTER:
-            answer(message, registry.unregister(ptr(atlas), badge, now))
+            unregister(message, badge, now)
         case AtlasCall.DRAIN:
             answer(message, registry.drain(ptr(atlas), badge, now))
         case AtlasCall.DISCOVER:
@@ -309,7 +321,7 @@ def end_rest(badge: u64) -> None:
     """A thread of a service has ended: so do the others, which would go on and register again."""
     row = registry.find_badge(ptr(atlas), badge)
     if row is not None:
-        bring_down(some(row))
+        _ = bring_down(some(row))
 
 
 @fn

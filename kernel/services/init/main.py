@@ -281,9 +281,24 @@ def serve_operator(message: Ptr[Message], operation: u64) -> Error:
 
 
 @fn
+def serve_atlas(index: usize, operation: u64, stays_down: bool) -> Error:
+    """START, STOP, RELEASE."""
+    global wanted
+    if operation == u64(InitCall.START):
+        wanted |= u64(1) << index
+        return start(index)
+    if stays_down or operation == u64(InitCall.RELEASE):
+        wanted &= ~(u64(1) << index)
+    if operation == u64(InitCall.RELEASE):
+        return Error.NONE
+    was_up = running[index].up
+    error = stop(index)
+    return error if was_up else Error.OUT_OF_RANGE
+
+
+@fn
 def serve(message: Ptr[Message]) -> None:
     """A request; the message becomes the answer."""
-    global wanted
     operation = message.words[0]
     message.capability = 0
     message.option = 0
@@ -299,18 +314,11 @@ def serve(message: Ptr[Message]) -> None:
         error = inspect_service(message)
     elif operation >= u64(InitCall.RUN) and operation <= u64(InitCall.OUTCOME):
         error = serve_operator(message, operation)
-    elif operation != u64(InitCall.START) and operation != u64(InitCall.STOP):
+    elif operation < u64(InitCall.START) or operation > u64(InitCall.RELEASE):
         message.words[0] = UNKNOWN
         return
     elif message.number == ATLAS_BADGE and message.words[1] < SERVICE_COUNT and message.words[1] != ATLAS:
-        index = usize(message.words[1])
-        if operation == u64(InitCall.START):
-            wanted |= u64(1) << index
-            error = start(index)
-        else:
-            if message.words[2] != 0:
-                wanted &= ~(u64(1) << index)
-            error = stop(index)
+        error = serve_atlas(usize(message.words[1]), operation, message.words[2] != 0)
     message.words[0] = u64(error)
 
 

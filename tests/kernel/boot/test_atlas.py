@@ -219,6 +219,20 @@ def test_who_is_slow_is_degraded_and_who_drains_or_leaves_is_not_found(console: 
     leave(console, NEVER)
 
 
+def test_who_has_left_stays_away_when_s_atlas_dies_and_its_program_can_be_ended(console: Console):
+    if console.row(NEVER)[0] == "stopped":
+        console.start(NEVER)
+    assert "answered 0" in console.request(NEVER, "700")
+    assert console.ask("svc kill atlas") == "done"
+    console.until(lambda: console.row("console")[:2] == ["running", "healthy"], "S-ATLAS back")
+    console.pause(12)  # more than it gives a service to register
+    assert console.row(NEVER)[0] == "stopped" and console.row(NEVER)[4] == "0"
+    assert rows(console.ask("mem"))[NEVER][1] != "0", "its program goes on"
+    assert console.ask(f"svc stop {NEVER}") == "done"
+    assert rows(console.ask("mem"))[NEVER][1] == "0"
+    assert console.ask(f"svc stop {NEVER}") == "it does not run"
+
+
 def test_all_nine_events_are_seen(console: Console):
     wanted = {event.name.lower().replace("_", "-") for event in EventType}
     if console.seen != wanted:  # the tests above did not run, or not here

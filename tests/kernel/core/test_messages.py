@@ -138,8 +138,6 @@ class Messages(RuleBasedStateMachine):
         """Whether the fast path takes it; then all of memory must be as after the complete path."""
         if machine.host_time.value >= _word(self.kernel.state_address + STATE["slice_end"]):
             return False  # the two differ in when the next quantum begins
-        if call == SystemCall.REPLY_RECEIVE and thread.view.serving_handle != thread.view.frame.handle:
-            return False  # and in by which of two capabilities to one endpoint the thread is said to serve there
         before = [ctypes.string_at(*place) for place in self.memory()]
         fast = FAST[call]
         if call == SystemCall.CALL and thread.view.frame.capability:

@@ -27,6 +27,12 @@ def text(made: Name) -> str:
     return b"".join(word.to_bytes(8, "little") for word in made.words).rstrip(b"\0").decode()
 
 
+def found(atlas: r.Atlas, text: str) -> r.Service | None:
+    """Who is handed to clients by this name."""
+    service = r.find_name(atlas, name(text))
+    return service if service is not None and r.can_serve(service) else None
+
+
 def log(atlas: r.Atlas) -> list[EventType]:
     return [EventType(atlas.events[i].what) for i in range(min(atlas.event_count, r.MAX_EVENTS))]
 
@@ -51,12 +57,12 @@ def test_a_declared_name_is_registered_by_its_own_badge_only():
 
 def test_a_service_is_degraded_then_unhealthy_after_three_missed_heartbeats():
     atlas = running(Policy.NEVER)
-    assert r.check(atlas, SECOND) is None and r.discover(atlas, name("console")).status == Status.HEALTHY
-    assert r.check(atlas, 2 * SECOND) is None and r.discover(atlas, name("console")).status == Status.DEGRADED
+    assert r.check(atlas, SECOND) is None and found(atlas, "console").status == Status.HEALTHY
+    assert r.check(atlas, 2 * SECOND) is None and found(atlas, "console").status == Status.DEGRADED
     assert r.heartbeat(atlas, 10, 2 * SECOND) == E.NONE
-    assert r.discover(atlas, name("console")).status == Status.HEALTHY
-    assert r.check(atlas, 5 * SECOND) is None and r.discover(atlas, name("console")).status == Status.DEGRADED
-    assert r.check(atlas, 5 * SECOND + 1) is None and r.discover(atlas, name("console")) is None
+    assert found(atlas, "console").status == Status.HEALTHY
+    assert r.check(atlas, 5 * SECOND) is None and found(atlas, "console").status == Status.DEGRADED
+    assert r.check(atlas, 5 * SECOND + 1) is None and found(atlas, "console") is None
     assert log(atlas) == [
         EventType.REGISTERED,
         EventType.DEGRADED,
@@ -65,7 +71,7 @@ def test_a_service_is_degraded_then_unhealthy_after_three_missed_heartbeats():
         EventType.UNHEALTHY,
     ]
     assert r.heartbeat(atlas, 10, 6 * SECOND) == E.NONE  # it was slow, not dead
-    assert r.discover(atlas, name("console")).status == Status.HEALTHY
+    assert found(atlas, "console").status == Status.HEALTHY
 
 
 def test_a_program_that_hangs_is_to_be_ended_once_it_is_given_up_and_one_that_left_is_not():
@@ -91,7 +97,7 @@ def test_restarts_back_off_and_are_at_most_five_in_any_minute():
     now, starts = 0, []
     for _ in range(20):
         assert r.ended(atlas, 10, False, now) == E.NONE
-        assert r.discover(atlas, name("console")) is None
+        assert found(atlas, "console") is None
         now = r.next_check(atlas)
         assert r.check(atlas, now - 1) is None
         assert text(r.check(atlas, now).name) == "console" and r.check(atlas, now) is None
