@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from kernel.abi import Error, Kind, SystemCall, ThreadState
-from kernel.core import inheritance, machine, system_calls
+from kernel.core import fastpath, inheritance, machine, system_calls
 from tests.kernel.core.machine import NEVER, THREAD, Actor, _word
 from tests.kernel.core.test_peers import BACKGROUND, INTERACTIVE, LEVEL, REAL_TIME, World
 
@@ -201,6 +201,23 @@ def test_whoever_serves_an_endpoint_is_as_urgent_as_those_who_queue_there():
     assert world.levels()[:3] == [LEVEL[REAL_TIME], LEVEL[REAL_TIME], LEVEL[BACKGROUND]]
     world.act(second, RECEIVE, 1)
     assert world.levels()[:3] == [LEVEL[BACKGROUND], LEVEL[REAL_TIME], LEVEL[BACKGROUND]]
+
+
+def test_a_server_that_goes_on_by_another_capability_takes_the_complete_path():
+    """There it is noted by which one it serves: with that one, not with the first, its clients' level would go."""
+    world = World(BACKGROUND, BACKGROUND)
+    server, client = world.threads
+    world.park()
+    server.own[4] = world.kernel.give(world.objects[1], server.handles[Kind.TABLE], 4)
+    world.kernel.set_current(0)
+    world.act(server, RECEIVE, 1)
+    world.act(client, CALL, 1)
+    world.park()
+    system_calls.scheduler.dequeue(server.view)
+    world.kernel.set_current(server.address)
+    for slot, taken in ((4, False), (1, True)):
+        server.registers(int(REPLY_RECEIVE), server.own[slot], (), 0, 0, NEVER)
+        assert (fastpath.reply_receive(server.view) is not None) is taken
 
 
 @pytest.mark.parametrize("shape", ["chain", "pool"])
