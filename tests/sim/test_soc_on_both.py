@@ -5,6 +5,8 @@ import pytest
 from firmware.image import build_firmware
 from kernel import image
 from rtl.soc import SocConfig
+from sim.build import HABITS
+from sim.engine.habits import Habits
 from sim.machine import Machine
 
 CYCLES, SLICE = 700_000, 50_000  # past the kernel's banner
@@ -38,4 +40,7 @@ def test_firmware_and_kernel_take_the_same_steps_in_the_same_cycles():
         assert ours.memory.read(0x8000_0000, 16 << 20) == verilator.memory.read(0x8000_0000, 16 << 20)
         # Little rests while the caches are cold; a register that no longer does leaves no quiet cycle at all.
         share = quiet / (LOOKS * (CYCLES // SLICE))
+        habits = Habits.parse(HABITS.read_text())
+        gone = {*habits.rests, *habits.often, *habits.stays} - ours.words().keys()
+        assert not gone, f"{HABITS.name} names {sorted(gone)}: run `python -m benchmarks.habits`"
         assert share > 0.1, f"{share:.0%} of the cycles are quiet: run `python -m benchmarks.habits`"
