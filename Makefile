@@ -15,12 +15,12 @@ test: $(VENV)/.ready-test
 	$(PYTHON) -m basedpyright --level error
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
 
-# The long regression, hours: pytest's marker `long`, then 10 million instructions against QEMU (INSTRUCTIONS, SEED) and
+# The long regression, hours: pytest's marker `long` with new random numbers each time, then 10 million instructions against QEMU (INSTRUCTIONS, SEED) and
 # both Debians' firmware. Each line can be run alone.
 INSTRUCTIONS := 10000000
 SEED := 1000
 long-test: $(VENV)/.ready-test
-	$(PYTHON) -m pytest -q -m long || [ $$? -eq 5 ]
+	$(PYTHON) -m pytest -q -m long --hypothesis-profile=search || [ $$? -eq 5 ]
 	$(PYTHON) -m tests.firmware
 	$(PYTHON) -m tests.lockstep --instructions $(INSTRUCTIONS) --seed $(SEED) --verbose
 

@@ -236,8 +236,11 @@ def test_random_instructions_traps_and_returns_match_the_model(config):
 
     async def process(ctx, bench):
         time, last_counter_write, upcoming = 0, -9, None
-        modes = Counter()
-        for n in range(2500):
+        modes, n = Counter(), 0
+        wanted = [(mode, what) for mode in (M, S, U) for what in ("trap", "other", True, False)]
+        while n < 2500 or not all(modes[each] for each in wanted):
+            assert n < 20_000, modes  # of 600 seeds the slowest needed 3,088
+            n += 1
             time = rng.getrandbits(64) if rng.random() < 0.02 else (time + rng.randrange(3)) & MASK64
             if rng.random() < 0.05:
                 time = bench.model.regs[0x14D] + rng.randrange(-1, 2) & MASK64
@@ -251,7 +254,6 @@ def test_random_instructions_traps_and_returns_match_the_model(config):
             modes[bench.model.privilege, bench.model.interrupt(now.lines) is not None] += 1
             upcoming = random_address(rng, bench.model) if rng.random() < 0.7 else None
             await bench.cycle(now, upcoming=upcoming)
-        assert all(modes[m, what] for m in (M, S, U) for what in ("trap", "other", True, False)), modes
 
     run(config, process)
 
