@@ -15,8 +15,8 @@ test: $(VENV)/.ready-test
 	$(PYTHON) -m basedpyright --level error
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
 
-# The long regression, hours: pytest's marker `long` with new random numbers each time, then 10 million instructions against QEMU (INSTRUCTIONS, SEED) and
-# both Debians' firmware. Each line can be run alone.
+# The long regression, hours: pytest's marker `long` with new random numbers each time, both Debians' firmware, then
+# 10 million instructions against QEMU (INSTRUCTIONS, SEED). Each line can be run alone.
 INSTRUCTIONS := 10000000
 SEED := 1000
 long-test: $(VENV)/.ready-test
