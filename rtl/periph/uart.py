@@ -45,7 +45,8 @@ class Uart(wiring.Component):
     bus : In(register_bus)
         The registers. Of a wide access the lowest byte counts, the others read as zero (as on QEMU).
     tx : Out(stream(8)), rx : In(stream(8))
-        The bytes sent and received. `rx` waits while there is no room, so nothing is lost on this side of the line.
+        The bytes sent and received. `rx` waits while there is no room, and until software has set up or looked at the
+        receiver, so nothing is lost on this side of the line: not what was typed before the machine had started.
     tx_busy : In(1)
         The line is still sending a byte taken from `tx`: holds back LSR's transmitter_empty.
     rx_overrun : In(1)
@@ -126,8 +127,13 @@ class Uart(wiring.Component):
         room = Mux(fifos_enabled, receive.level != FIFO_DEPTH, ~rbr_full)
         data_ready = Mux(fifos_enabled, receive.level != 0, rbr_full)
         rbr_read = registers.rbr.read
+        listening = (
+            Signal()
+        )  # software has set up or looked at the receiver: enabling the FIFOs forgets what came before
+        with m.If(fcr.write | rbr_read | lsr.read | (ier.write & ier.write_value.received_data)):
+            m.d.sync += listening.eq(1)
         m.d.comb += [
-            self.rx.ready.eq(room & ~loop),
+            self.rx.ready.eq(room & ~loop & listening),
             received.eq(Mux(loop, sent, self.rx.valid & self.rx.ready)),
             received_data.eq(Mux(loop, transmit.head, self.rx.payload)),
             receive.push_data.eq(received_data),

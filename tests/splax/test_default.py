@@ -1,6 +1,7 @@
 """What `splax run` and `splax qemu` boot when nothing is named: our firmware, our kernel, the services."""
 
 import json
+import os
 import re
 
 PROMPT_CYCLES = 10_000_000
@@ -21,3 +22,14 @@ def test_the_shell_comes_up_on_the_hardware_in_time_with_the_twins_words(splax, 
     twin = splax("qemu", "--until", "splax> ", "--timeout", "60")
     assert twin.returncode == 0, twin.stderr
     assert same_on_both(twin.stdout) == same_on_both(done.stdout)
+
+
+def test_commands_from_a_pipe_all_reach_the_shell(splax):
+    """What stands in the pipe before the machine has started too. On QEMU the first byte is lost now and then."""
+    reading, writing = os.pipe()
+    os.write(writing, b"uptime\nshutdown\n")
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        done = splax("run", "--max-cycles", PROMPT_CYCLES, stdin=pipe)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"splax> uptime\r?\nup \d.*\r?\nsplax> shutdown", done.stdout), done.stdout

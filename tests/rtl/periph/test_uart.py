@@ -254,6 +254,30 @@ def test_a_byte_lost_on_the_line_is_an_overrun_until_lsr_is_read() -> None:
     simulate(uart, testbench)
 
 
+@pytest.mark.parametrize(
+    ("register", "value"),
+    [(FCR, Registers.fcr.pack(enable=1)), (IER, Registers.ier.pack(received_data=1)), (LSR, None)],
+    ids=["FCR", "IER", "LSR"],
+)
+def test_what_is_typed_before_software_looks_at_the_receiver_waits(register: int, value: int | None) -> None:
+    uart = Uart(clock_hz=SLOW)
+
+    async def testbench(ctx: Any) -> None:
+        ctx.set(uart.rx.payload, ord("h"))
+        ctx.set(uart.rx.valid, 1)
+        await write(ctx, uart.bus, LCR, Registers.lcr.pack(dlab=1), 1)
+        await write(ctx, uart.bus, LCR, 3, 1)
+        await write(ctx, uart.bus, IER, 0, 1)
+        assert not ctx.get(uart.rx.ready)
+        await (read(ctx, uart.bus, register, 1) if value is None else write(ctx, uart.bus, register, value, 1))
+        await ctx.tick().until(uart.rx.ready)
+        ctx.set(uart.rx.valid, 0)
+        assert await read(ctx, uart.bus, LSR, 1) & DATA_READY
+        assert await read(ctx, uart.bus, RBR, 1) == ord("h")
+
+    simulate(uart, testbench)
+
+
 def test_addresses_behind_the_eight_registers_are_refused() -> None:
     uart = Uart(clock_hz=SLOW)
 
