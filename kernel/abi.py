@@ -258,6 +258,8 @@ class Invariant(IntEnum):
 # Tags of the messages that the kernel itself sends to a thread's fault endpoint.
 TAG_FAULT = 0xFA017
 TAG_EXIT = 0xE817
+PANIC_STATUS = 1 << 32
+"""Exit status of a program that panicked; the line of its source is in the low bits."""
 
 # Register names in the order number, handle, word0..word7, capability, option, timeout.
 REGISTERS = {

@@ -2,7 +2,7 @@
 
 A caller waits for the thread that has received its call; who queues to send at an endpoint waits for every thread that
 serves there, as any of them may take its message. A thread serves where it received last: until it receives elsewhere,
-stops, or no longer has the capability by which it received, or its table.
+stops, or no longer has the capability by which it received, or its table; that capability's expiry is a time limit.
 
 An endpoint counts the senders of each level, so what it lends is known at once. A level that rises goes on to those who
 are waited for. When somebody stops waiting, a level that came from it may still seem to come from others who have it
@@ -13,7 +13,7 @@ rest at the end of the next traps.
 """
 
 from kernel.abi import Kind, ThreadState
-from kernel.core import lookup, scheduler
+from kernel.core import lookup, scheduler, timers
 from kernel.core.access import endpoint_at
 from kernel.core.objects import Endpoint, Queue, Slot, Thread
 from kernel.core.state import kernel
@@ -270,14 +270,15 @@ def left(thread: Ptr[Thread], queue: Ptr[Queue]) -> None:
 @fn
 def serve(thread: Ptr[Thread], endpoint: Ptr[Endpoint], slot: Ptr[Slot]) -> None:
     """A thread receives by the capability that its call names: who queues there waits for it from now on."""
-    if thread.serving == endpoint:
-        thread.serving_slot = slot
-        thread.serving_handle = thread.frame.handle
-        return
-    if thread.serving is not None:
+    if thread.serving is not None and thread.serving != endpoint:
         _leave(thread)
     thread.serving_slot = slot
     thread.serving_handle = thread.frame.handle
+    if slot.expiry != 0 or thread.service.on:
+        timers.limit_service(thread, slot.expiry)
+        scheduler.program_timer()  # this thread may go on at once
+    if thread.serving == endpoint:
+        return
     first = endpoint.servers
     thread.serving = endpoint
     thread.serving_previous = None
@@ -305,6 +306,7 @@ def _leave(thread: Ptr[Thread]) -> None:
     thread.serving = None
     thread.serving_slot = None
     thread.serving_handle = 0
+    timers.limit_service(thread, 0)
     thread.serving_next = None
     thread.serving_previous = None
 

@@ -26,7 +26,19 @@ from kernel.core.access import (
 )
 from kernel.core.capabilities import badged
 from kernel.core.mappings import LEVELS, Mapping
-from kernel.core.objects import CHANNEL_PLACES, Channel, Endpoint, Extent, Header, Place, Queue, Slot, Space, Thread
+from kernel.core.objects import (
+    CHANNEL_PLACES,
+    Channel,
+    Endpoint,
+    Extent,
+    Header,
+    Place,
+    Queue,
+    Slot,
+    Space,
+    Thread,
+    Timer,
+)
 from kernel.core.state import INTERRUPTS, kernel
 from kernel.lang import *
 
@@ -360,9 +372,9 @@ def look_at_thread(thread: Ptr[Thread]) -> None:
     if queued:
         walk.queued += 1
     timed = thread.timed
-    if timed:
-        walk.timed += 1
-        look_at_timer(thread)
+    hold(timed == thread.wait.on, Invariant.TIMER, where)
+    look_at_timer(ptr(thread.wait), thread)
+    look_at_timer(ptr(thread.service), thread)
     waits = thread.waiting_slot is not None
     lives = scheduler.runnable(thread)
     state = thread.state
@@ -391,6 +403,8 @@ def look_at_thread(thread: Ptr[Thread]) -> None:
     if thread.serving is not None:
         walk.serving += 1
         hold(thread.serving_slot is not None, Invariant.LEVEL, where)
+        endless = some(thread.serving_slot).expiry == 0
+        hold(thread.service.on or endless or inheritance.pending(), Invariant.TIMER, where)
         hold(state != ThreadState.STOPPED and state != ThreadState.FAULTED, Invariant.LEVEL, where)
     hold(thread.base_level <= thread.level and thread.level <= LAST_LEVEL, Invariant.LEVEL, where)
     hold(thread.level == inheritance.due(thread) or inheritance.pending(), Invariant.LEVEL, where)
@@ -399,19 +413,23 @@ def look_at_thread(thread: Ptr[Thread]) -> None:
 
 
 @fn
-def look_at_timer(thread: Ptr[Thread]) -> None:
-    """Its place in the heap: below one that ends no later, above others that know it."""
+def look_at_timer(timer: Ptr[Timer], thread: Ptr[Thread]) -> None:
+    """Its place in the heap, if it is on: below one that ends no later, above others that know it."""
+    if not timer.on:
+        return
+    walk.timed += 1
     where = address_of(thread)
-    if thread.timer_above is None:
-        hold(kernel.timers == thread, Invariant.TIMER, where)
+    hold(timers.owner(timer) == thread, Invariant.TIMER, where)
+    if timer.above is None:
+        hold(kernel.timers == timer, Invariant.TIMER, where)
     else:
-        above = some(thread.timer_above)
-        named = above.timer_below[0] == thread or above.timer_below[1] == thread
-        hold(above.timed and named and timers.before(above, thread), Invariant.TIMER, where)
+        above = some(timer.above)
+        named = above.below[0] == timer or above.below[1] == timer
+        hold(above.on and named and timers.before(above, timer), Invariant.TIMER, where)
     for side in range(2):
-        if thread.timer_below[side] is not None:
-            below = some(thread.timer_below[side])
-            hold(below.timed and below.timer_above == thread, Invariant.TIMER, where)
+        if timer.below[side] is not None:
+            below = some(timer.below[side])
+            hold(below.on and below.above == timer, Invariant.TIMER, where)
 
 
 # What is not in an object

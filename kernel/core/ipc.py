@@ -106,8 +106,9 @@ def link(caller: Ptr[Thread], server: Ptr[Thread]) -> None:
 
 
 @fn
-def wait_on(thread: Ptr[Thread], slot: Ptr[Slot], state: ThreadState, timeout: u64) -> Error:
-    """Makes the current thread wait by a capability, not longer than it lives."""
+def limit(thread: Ptr[Thread], slot: Ptr[Slot]) -> None:
+    """Starts the time limit of a wait by a capability, if there is one: the call's own, or the capability's end."""
+    timeout = thread.frame.timeout
     deadline: u64 = NEVER_TIMES_OUT
     if timeout != NEVER_TIMES_OUT:
         time = clock.now()
@@ -117,6 +118,12 @@ def wait_on(thread: Ptr[Thread], slot: Ptr[Slot], state: ThreadState, timeout: u
         deadline = slot.expiry
     if deadline != NEVER_TIMES_OUT:
         timers.add(thread, deadline)
+
+
+@fn
+def wait_on(thread: Ptr[Thread], slot: Ptr[Slot], state: ThreadState) -> Error:
+    """Makes the current thread wait by a capability, not longer than it lives."""
+    limit(thread, slot)
     thread.waiting_slot = slot
     thread.waiting_generation = slot.generation
     thread.state = state
@@ -139,8 +146,8 @@ def send(thread: Ptr[Thread], is_call: bool) -> Error:
         waiting = first_live(endpoint)
         if waiting is not None:
             receiver = some(waiting)
-            if is_call and thread.frame.timeout != NEVER_TIMES_OUT:
-                limit_call(thread)
+            if is_call:
+                limit(thread, slot)
             error = deliver(thread, receiver, slot.badge)
             if error != Error.NONE:
                 timers.cancel(thread)
@@ -157,22 +164,13 @@ def send(thread: Ptr[Thread], is_call: bool) -> Error:
             return Error.RESTART
     if thread.frame.timeout == 0:
         return Error.TIMED_OUT
-    error = wait_on(thread, slot, ThreadState.SENDING, thread.frame.timeout)
+    error = wait_on(thread, slot, ThreadState.SENDING)
     if error == WAITS:
         thread.calling = is_call
         endpoint.receivers = False
         queues.append(ptr(endpoint.queue), thread)
         inheritance.queued(thread, endpoint)
     return error
-
-
-@fn
-def limit_call(thread: Ptr[Thread]) -> None:
-    """Starts the time limit of a call that is received at once."""
-    time = clock.now()
-    timeout = thread.frame.timeout
-    thread.expires = False
-    timers.add(thread, time + timeout if timeout < NEVER_TIMES_OUT - time else NEVER_TIMES_OUT)
 
 
 @fn
@@ -215,7 +213,7 @@ def receive(thread: Ptr[Thread]) -> Error:
 @fn
 def block_receiver(thread: Ptr[Thread], slot: Ptr[Slot], endpoint: Ptr[Endpoint]) -> Error:
     """The current thread waits for a message."""
-    error = wait_on(thread, slot, ThreadState.RECEIVING, thread.frame.timeout)
+    error = wait_on(thread, slot, ThreadState.RECEIVING)
     if error == WAITS:
         endpoint.receivers = True
         queues.append(ptr(endpoint.queue), thread)

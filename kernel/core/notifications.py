@@ -39,7 +39,7 @@ def sys_wait(thread: Ptr[Thread]) -> Error:
         return Error.NONE
     if thread.frame.timeout == 0:
         return Error.TIMED_OUT
-    error = ipc.wait_on(thread, some(slot), ThreadState.WAITING, thread.frame.timeout)
+    error = ipc.wait_on(thread, some(slot), ThreadState.WAITING)
     if error == ipc.WAITS:
         queues.append(ptr(notification.queue), thread)
     return error

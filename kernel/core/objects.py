@@ -160,6 +160,18 @@ class Frame:
 
 
 @struct
+class Timer:
+    """A time limit of the thread that it lies in, when it is `on`: see timers.py."""
+
+    deadline: u64
+    arrival: u64  # ties are decided by it
+    above: Ptr["Timer"] | None
+    below: Array[Ptr["Timer"] | None, 2]
+    on: bool
+    serving: bool  # not of a wait, but of the capability by which its thread serves
+
+
+@struct
 class Thread:
     """A thread: registers, what it waits for, how urgent it is, and the capabilities it lives by."""
 
@@ -169,7 +181,7 @@ class Thread:
     state: ThreadState
     level: u8  # at which it is queued and runs: its own, or lent by a caller
     base_level: u8
-    timed: bool  # it has a time limit (timers.py)
+    timed: bool  # its wait has a time limit: `wait` is on
     queue: Ptr[Queue] | None
     queue_next: Ptr["Thread"] | None
     queue_previous: Ptr["Thread"] | None
@@ -182,14 +194,10 @@ class Thread:
     doubted: bool  # on the list of those whose level may come from nobody any more (inheritance.py)
     unsettled: bool  # on the list of those whose level is to be found out
     quantum: u64
-    deadline: u64
-    arrival: u64  # of the deadline: ties are decided by it
     translation: u64
     fault_cause: u64
     fault_address: u64
     identifier: u64  # for people: order of creation
-    consumed: u64  # ticks it has run
-    started: u64  # when it was given the CPU last
     serving: Ptr[Endpoint] | None  # where it received last; the slot by which, and its handle
     serving_slot: Ptr[Slot] | None
     serving_handle: u64
@@ -197,9 +205,9 @@ class Thread:
     serving_previous: Ptr["Thread"] | None
     next_doubted: Ptr["Thread"] | None
     next_unsettled: Ptr["Thread"] | None
-    timer_above: Ptr["Thread"] | None
-    timer_below: Array[Ptr["Thread"] | None, 2]
-    reserved: Array[u64, 3]
+    wait: Timer
+    service: Timer
+    reserved: Array[u64, 6]
     # line by line
     table: Slot
     space: Slot

@@ -2,7 +2,7 @@
 
 from kernel.abi import LEVELS, AuditEvent, Error, Kind
 from kernel.boot_info import BootInfo
-from kernel.core.objects import Endpoint, Header, Queue, Slot, Space, Thread
+from kernel.core.objects import Endpoint, Header, Queue, Slot, Space, Thread, Timer
 from kernel.lang import *
 
 AUDIT_ENTRIES = 256
@@ -56,8 +56,8 @@ class State:
     arrivals: u64
     thread_count: u64
     audit_count: u64
-    timer_count: u64  # waits with a time limit now
-    timers: Ptr[Thread] | None  # the one that ends first
+    timer_count: u64  # time limits now
+    timers: Ptr[Timer] | None  # the one that ends first
     idle_time: u64
     facts: Ptr[BootInfo] | None
     queues: Array[Queue, LEVELS]

@@ -1,6 +1,6 @@
 """The kernel's entries: system call, fault, timer. Each gives the thread to go on with, or None when all wait."""
 
-from kernel.abi import TAG_EXIT, TAG_FAULT, AuditEvent, Error, SystemCall, ThreadState
+from kernel.abi import PANIC_STATUS, TAG_EXIT, TAG_FAULT, AuditEvent, Error, SystemCall, ThreadState
 from kernel.core import (
     audit,
     capabilities,
@@ -23,7 +23,7 @@ from kernel.core import (
     translations,
     waiters,
 )
-from kernel.core.objects import Slot, Thread
+from kernel.core.objects import Slot, Thread, Timer
 from kernel.core.state import kernel
 from kernel.lang import *
 from kernel.printing import put, put_decimal, put_hex, take_console
@@ -118,8 +118,9 @@ def execute(thread: Ptr[Thread], call: SystemCall) -> Error:
                 ipc.report(thread, TAG_EXIT, status, 0, 0)
                 if is_first(thread):
                     take_console()
-                    put("\nthe first program ended with ")
-                    put_hex(status)
+                    put("\nthe first program ")
+                    put("panicked in line " if status & PANIC_STATUS != 0 else "ended with ")
+                    put_decimal(status & (PANIC_STATUS - 1))
                     put("\n")
                     panic("the first program has ended, and with it the system")
             return ipc.WAITS
@@ -206,8 +207,12 @@ def timer() -> Ptr[Thread] | None:
 
 
 @fn
-def _expire(thread: Ptr[Thread]) -> None:
-    """The thread's time limit is over."""
+def _expire(timer: Ptr[Timer]) -> None:
+    """A time limit is over."""
+    thread = timers.owner(timer)
+    if timer.serving:
+        inheritance.stop_serving(thread)
+        return
     status = Error.EXPIRED if thread.expires else Error.TIMED_OUT
     if thread.state == ThreadState.SLEEPING:
         status = Error.NONE

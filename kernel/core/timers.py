@@ -1,11 +1,13 @@
-"""Time limits: a heap of the threads that wait with one, ordered by (deadline, arrival), made of themselves.
+"""Time limits, of waits and of capabilities by which threads serve: a heap ordered by (deadline, arrival), made of what
+lies in the threads themselves.
 
-The first one is at its top; below every other are two at most, neither of them before it. A thread lies where the bits
+The first one is at its top; below every other are two at most, neither of them before it. A limit lies where the bits
 of its arrival lead, the lowest first, as far as there are others on the way: so it is at most 64 below the top, and
 nearly always much less, as arrivals are counted. Nothing of it is memory of the kernel's: nobody can use it up.
 """
 
-from kernel.core.objects import Thread
+from kernel.core.access import thread_at
+from kernel.core.objects import Thread, Timer
 from kernel.core.state import kernel
 from kernel.lang import *
 
@@ -13,7 +15,7 @@ BITS = 64
 
 
 @fn
-def before(a: Ptr[Thread], b: Ptr[Thread]) -> bool:
+def before(a: Ptr[Timer], b: Ptr[Timer]) -> bool:
     """Whose time limit ends first."""
     if a.deadline != b.deadline:
         return a.deadline < b.deadline
@@ -21,26 +23,26 @@ def before(a: Ptr[Thread], b: Ptr[Thread]) -> bool:
 
 
 @fn
-def _link(above: Ptr[Thread] | None, side: u64, thread: Ptr[Thread] | None) -> None:
-    """What is below a thread on one side; None: at the top."""
+def _link(above: Ptr[Timer] | None, side: u64, timer: Ptr[Timer] | None) -> None:
+    """What is below a limit on one side; None: at the top."""
     if above is None:
-        kernel.timers = thread
+        kernel.timers = timer
     else:
-        some(above).timer_below[side & 1] = thread
-    if thread is not None:
-        some(thread).timer_above = above
+        some(above).below[side & 1] = timer
+    if timer is not None:
+        some(timer).above = above
 
 
 @fn
-def add(thread: Ptr[Thread], deadline: u64) -> None:
-    """Starts a time limit for a thread that has none. Who is less urgent makes room, and goes on downwards."""
+def _start(timer: Ptr[Timer], deadline: u64) -> None:
+    """Starts a time limit that is not on. Who ends later makes room, and goes on downwards."""
     kernel.arrivals += 1
     kernel.timer_count += 1
-    thread.deadline = deadline
-    thread.arrival = kernel.arrivals
-    thread.timed = True
-    new = thread
-    above: Ptr[Thread] | None = None
+    timer.deadline = deadline
+    timer.arrival = kernel.arrivals
+    timer.on = True
+    new = timer
+    above: Ptr[Timer] | None = None
     side: u64 = 0
     here = kernel.timers
     for bit in range(BITS):
@@ -49,31 +51,29 @@ def add(thread: Ptr[Thread], deadline: u64) -> None:
         other = some(here)
         if before(new, other):
             _link(above, side, new)
-            _link(new, 0, other.timer_below[0])
-            _link(new, 1, other.timer_below[1])
+            _link(new, 0, other.below[0])
+            _link(new, 1, other.below[1])
             other = new
             new = some(here)
         above = other
         side = new.arrival >> u64(bit) & 1
-        here = other.timer_below[side]
-    new.timer_below[0] = None
-    new.timer_below[1] = None
+        here = other.below[side]
+    new.below[0] = None
+    new.below[1] = None
     _link(above, side, new)
 
 
 @fn
-def cancel(thread: Ptr[Thread]) -> None:
-    """Ends the thread's time limit, if it has one. The first of those below takes its place, and so on."""
-    if not thread.timed:
-        return
-    thread.timed = False
+def _end(timer: Ptr[Timer]) -> None:
+    """Ends a time limit that is on. The first of those below takes its place, and so on."""
+    timer.on = False
     kernel.timer_count -= 1
-    above = thread.timer_above
+    above = timer.above
     side: u64 = 0
-    if above is not None and some(above).timer_below[1] == thread:
+    if above is not None and some(above).below[1] == timer:
         side = 1
-    left = thread.timer_below[0]
-    right = thread.timer_below[1]
+    left = timer.below[0]
+    right = timer.below[1]
     for _ in range(BITS):
         if left is None and right is None:
             break
@@ -82,14 +82,47 @@ def cancel(thread: Ptr[Thread]) -> None:
             goes = 1
         rises = some(right) if goes == 1 else some(left)
         _link(above, side, rises)
-        next_left = rises.timer_below[0]
-        next_right = rises.timer_below[1]
+        next_left = rises.below[0]
+        next_right = rises.below[1]
         _link(rises, goes ^ 1, left if goes == 1 else right)
         above = rises
         side = goes
         left = next_left
         right = next_right
     _link(above, side, None)
+
+
+@fn
+def add(thread: Ptr[Thread], deadline: u64) -> None:
+    """Limits the wait of a thread, which has no limit yet."""
+    thread.timed = True
+    _start(ptr(thread.wait), deadline)
+
+
+@fn
+def cancel(thread: Ptr[Thread]) -> None:
+    """Ends the limit of a thread's wait, if it has one."""
+    if thread.timed:
+        thread.timed = False
+        _end(ptr(thread.wait))
+
+
+@fn
+def limit_service(thread: Ptr[Thread], expiry: u64) -> None:
+    """A thread serves from now on by a capability with this expiry; 0: it has none, or the thread serves no more."""
+    timer = ptr(thread.service)
+    if timer.on:
+        _end(timer)
+    if expiry != 0:
+        timer.serving = True
+        _start(timer, expiry)
+
+
+@fn
+def owner(timer: Ptr[Timer]) -> Ptr[Thread]:
+    """The thread that a limit lies in."""
+    offset: usize = offset_of(Thread, "service") if timer.serving else offset_of(Thread, "wait")
+    return thread_at(address_of(timer) - offset)
 
 
 @fn

@@ -16,6 +16,7 @@ from kernel.user.message import Message
 word_at = pointer_maker(u64)
 program_entry = by_arch(riscv64=riscv64.program_entry, x86_64=x86_64.program_entry, aarch64=aarch64.program_entry)
 jump = by_arch(riscv64=riscv64.jump, x86_64=x86_64.jump, aarch64=aarch64.jump)
+store_reserved = by_arch(riscv64=riscv64.store_reserved, x86_64=x86_64.store_reserved, aarch64=aarch64.store_reserved)
 
 BOMB_AT = 0x5000_0000
 BOMB_STACK = 2 * PAGE
@@ -379,6 +380,13 @@ def write_what_runs() -> u64:
 
 
 @fn
+def keep_reservation() -> u64:
+    """A reserved word that other threads may have written to meanwhile."""
+    word = Message()
+    return 1 if store_reserved(ptr(word.number)) == 0 else 0
+
+
+@fn
 def write_code() -> u64:
     """Its own instructions."""
     write_volatile(word_at(LINKED_AT), 0)
@@ -432,6 +440,8 @@ def run(attack: Attack) -> u64:
             return write_what_runs()
         case Attack.LIVE_BY_ANOTHERS_TABLE:
             return live_by_anothers_table()
+        case Attack.KEEP_RESERVATION:
+            return keep_reservation()
         case Attack.FORK_BOMB:
             return bomb(0)
         case Attack.SPIN:

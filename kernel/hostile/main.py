@@ -18,16 +18,18 @@ from kernel.services.init.memory import largest_untyped
 from kernel.user import calls, first_table
 from kernel.user.first_table import first_life
 from kernel.user.holdings import occupied, used
-from kernel.user.layout import ARCHIVE_AT
+from kernel.user.layout import ARCHIVE_AT, STACK_TOP
 from kernel.user.message import Message
 
 PATIENCE = TICKS_PER_SECOND // 200  # what is to be stopped goes on so long
 LIMIT = TICKS_PER_SECOND * 20  # what is to end has this long
-ATTACKER, NEIGHBOUR, OTHER, VICTIM, DRIVER = 1, 2, 3, 4, 5  # badges of their ends
+ATTACKER, NEIGHBOUR, OTHER, VICTIM, DRIVER, VISITOR = 1, 2, 3, 4, 5, 6  # badges of their ends
 SLOTS = 64  # the first program's table: from here on its own objects
 MEMBERS = 128
 PRIVATE_BITS = 16
 DRIVERS = 4  # that are killed
+CROWD_BITS = 25
+CROWD = 1 << (CROWD_BITS - 13)  # address spaces, 8 KiB each: with the others more than any CPU has identifiers for
 A_WHILE = TICKS_PER_SECOND // 1000
 
 builder = variable(loader.Builder)
@@ -338,6 +340,74 @@ def kill_drivers() -> None:
     check(calls.interrupt_bind(first_life(first_table.CLOCK_INTERRUPT), 0, 0), "the interrupt: ")
 
 
+@fn
+def visit(thread: u64, space: u64, faults: u64) -> None:
+    """A thread goes on in an empty space, where all others have their code: it must find nothing there."""
+    message = Message()
+    entry = attacker.child.entry
+    error = calls.thread_configure(thread, attacker.child.table, space, faults, attacker.child.slice)
+    if error == Error.NONE:
+        error = calls.thread_start(thread, entry, STACK_TOP, roles.VICTIM)
+    check(error, "a visitor does not start: ")
+    check(calls.receive(reports, ptr(message), LIMIT, 0), "a visitor goes on: ")
+    if message.number != VISITOR or message.words[0] != TAG_FAULT or message.words[2] != entry:
+        complain("a visitor found something in an empty space: ", message.words[2])
+
+
+@fn
+def other_memory(least_bits: u64) -> u64:
+    """Free memory that nothing was made of yet."""
+    for slot in range(first_table.FIRST_UNTYPED, first_table.LAST_UNTYPED + 1):
+        message = Message()
+        if calls.inspect(u64(slot), ptr(message)) == Error.NONE:
+            free = message.words[0] == u64(Kind.UNTYPED) and message.words[2] == 0
+            if free and message.words[4] >= least_bits:
+                return message.words[7]
+    complain("no free memory of so many bits: ", least_bits)
+    return 0
+
+
+@fn
+def crowd_spaces() -> None:
+    """More address spaces than the TLB has identifiers, all of them alive and used, the first one twice."""
+    slot = MEMBERS + 4 * u64(world.OBJECTS)
+    memory = other_memory(CROWD_BITS)
+    if memory == 0:
+        return
+    crowd: u64 = 0
+    table: u64 = 0
+    thread: u64 = 0
+    faults: u64 = 0
+    moved: u64 = 0
+    check(calls.retype(driver_memory, 0, slot, Kind.TABLE, CROWD_BITS - 13, ptr(table)), "a table: ")
+    check(calls.retype(driver_memory, 0, slot + 1, Kind.THREAD, 0, ptr(thread)), "a thread: ")
+    check(calls.derive(reports, 0, slot + 2, Rights.WRITE, VISITOR, 0, ptr(faults)), "a visitor: ")
+    check(calls.retype(memory, 0, slot + 5, Kind.UNTYPED, CROWD_BITS, ptr(crowd)), "memory: ")
+    first: u64 = 0
+    space: u64 = 0
+    for number in range(CROWD):
+        check(calls.retype(crowd, 0, slot + 3 if number == 0 else slot + 4, Kind.SPACE, 0, ptr(space)), "a space: ")
+        visit(thread, space, faults)
+        if number == 0:
+            first = space
+        else:
+            check(calls.move(space, table, u64(number), ptr(moved)), "a space: ")
+    if calls.retype(crowd, 0, slot + 4, Kind.SPACE, 0, ptr(space)) != Error.NO_MEMORY:
+        complain("more spaces than there is memory for: ", CROWD + 1)
+    visit(thread, first, faults)
+    neighbour_goes_on()
+    check(calls.delete(faults), "taking back: ")
+    check(calls.revoke(memory), "taking back: ")
+    check(calls.revoke(driver_memory), "taking back: ")
+    if used(memory) != 0 or used(driver_memory) != 0:
+        complain("memory is not free: ", used(memory) + used(driver_memory))
+    console.put("  address spaces beside each other:")
+    console.put_decimal(CROWD, 5)
+    console.put(", neighbour at")
+    console.put_decimal(last_calls, 6)
+    console.put(" calls\n")
+
+
 NAMES = constant(Array[Str, len(Attack)], [a.name.lower().replace("_", " ") for a in Attack])
 WAYS = constant(Array[Str, 3], ["load ", "store ", "jump "])
 
@@ -365,6 +435,7 @@ def run() -> None:
     count = u64(len(Attack) + attacks.ACCESSES) + attacks.INSTRUCTIONS
     for number in bounded(range(count), 1000):
         try_attack(number)
+    crowd_spaces()
     kill_drivers()
     check(world.end(ptr(attacker)), "taking back: ")
     neighbour_goes_on()

@@ -48,7 +48,14 @@ lost = variable(u64, 0)
 stuck = variable(bool, False)  # the transmitter: what it does not take at once is lost
 room = variable(u32, 0)
 written = variable(Array[u64, MAX_SERVICES + 1])
-"""The last sequence number of each client: of services by their badges, of all others together at 0."""
+"""The last sequence number of each service, by its badge."""
+OTHERS = 64
+others = variable(Array[u64, OTHERS])
+"""The newest sequence numbers of all other clients: they have one badge, and no two the same numbers (text.py)."""
+others_count = variable(usize, 0)
+given = variable(Array[u64, 8])
+"""The last answer to READ, and the sequence number it was asked with."""
+given_to = variable(u64, 0)
 
 
 @fn
@@ -79,29 +86,43 @@ def put(byte: u8) -> None:
 
 
 @fn
-def drain() -> None:
-    """Takes what has arrived; what does not fit is lost and counted."""
+def keep(byte: u8) -> None:
+    """Keeps a byte until it is read; what does not fit is lost and counted."""
     global used, lost
+    if used < RING:
+        ring[(first + used) % RING] = byte
+        used += 1
+    else:
+        lost += 1
+
+
+@fn
+def drain() -> None:
+    """Takes what has arrived."""
     for _ in range(2 * FIFO_BYTES):
         if not uart.has_byte():
             break
-        byte = uart.take()
-        if used < RING:
-            ring[(first + used) % RING] = byte
-            used += 1
-        else:
-            lost += 1
+        keep(uart.take())
     if used > 0:
         _ = calls.notify(INPUT, INPUT_BIT)
 
 
 @fn
 def is_repeated(badge: u64, sequence: u64) -> bool:
-    """Whether the last message of this client was the same: it did not wait for the answer, and asks again."""
-    client = badge if badge <= MAX_SERVICES else 0
-    repeated = sequence != 0 and written[client] == sequence
-    written[client] = sequence
-    return repeated
+    """Whether this client has sent the same before: it did not wait for the answer, and asks again."""
+    global others_count
+    if sequence == 0:
+        return False
+    if badge <= MAX_SERVICES:
+        repeated = written[badge] == sequence
+        written[badge] = sequence
+        return repeated
+    for i in range(OTHERS):
+        if others[i] == sequence:
+            return True
+    others[others_count % OTHERS] = sequence
+    others_count += 1
+    return False
 
 
 @fn
@@ -116,16 +137,20 @@ def write(message: Ptr[Message]) -> None:
 
 @fn
 def read(message: Ptr[Message]) -> None:
-    """READ."""
-    global first, used
-    for i in range(8):
-        message.words[i] = 0
-    count = min(used, READ_BYTES)
-    for i in bounded(range(count), READ_BYTES):
-        message.words[1 + i // 8] |= u64(ring[first]) << (8 * u64(i % 8))
-        first = (first + 1) % RING
-    used -= count
-    message.words[0] = u64(count)
+    """READ. Who asks again, as no answer had come in time, gets the same again."""
+    global first, used, given_to
+    sequence = message.words[1]
+    if sequence == 0 or sequence != given_to:
+        given_to = sequence
+        for i in range(8):
+            given[i] = 0
+        count = min(used, READ_BYTES)
+        for i in bounded(range(count), READ_BYTES):
+            given[1 + i // 8] |= u64(ring[first]) << (8 * u64(i % 8))
+            first = (first + 1) % RING
+        used -= count
+        given[0] = u64(count)
+    copy(message.words, given)
 
 
 @fn

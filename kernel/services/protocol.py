@@ -13,7 +13,7 @@
 | S-INIT | START | service 1 (S-ATLAS only) | Error |
 | | STOP | service 1, 1: it stays down 2 (S-ATLAS only) | Error; OUT_OF_RANGE when no program of it was there |
 | | RELEASE | service 1 (S-ATLAS only): it has left, its program may go on | Error |
-| | INSPECT | service 1, what 2: INSPECT_TABLE, ... (operator only) | Error, with a capability to look at it |
+| | INSPECT | service 1, what 2: INSPECT_..., which thread 3 (operator only) | Error, with a capability to look at it |
 | | RUN | name 1..3, argument 4 (operator only) | Error |
 | | KILL_PROGRAM | (operator only) | Error |
 | | OUTCOME | (operator only) | Error, Outcome 1, status or cause 2, address 3, place 4, name 5..7 |
@@ -23,11 +23,11 @@
 | | PAUSE | seconds 1 | 0, then it is deaf and silent so long |
 | | DRAIN, UNREGISTER | | what S-ATLAS said |
 | console | WRITE | count and sequence number 1, bytes 2..7 | bytes taken |
-| | READ | | count, bytes 1..7 |
+| | READ | sequence number 1 | count, bytes 1..7 |
 | | INPUT | (its own interrupt thread) | |
 
 An operation that is not known is answered with UNKNOWN. A sequence number that is not 0 says that a client who had no
-answer in time may send the same again: it is not printed twice.
+answer in time may send the same again: it is not printed twice, and what was read is given once more.
 """
 
 from enum import IntEnum

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Never
 
+from kernel.abi import PANIC_STATUS
 from kernel.arch.aarch64 import user as aarch64
 from kernel.arch.riscv64 import user as riscv64
 from kernel.arch.x86_64 import user as x86_64
@@ -25,8 +26,6 @@ from kernel.user.header import header
 from kernel.user.layout import LINKED_AT
 
 ARCHITECTURES: dict[str, ModuleType] = {"riscv64": riscv64, "x86_64": x86_64, "aarch64": aarch64}
-PANIC_STATUS = 1 << 32
-"""Exit status of a program that panicked; the line is in the low bits."""
 STACK_SLACK = 256
 """Bytes of stack for what is not compiled: the first call, the pushes around a system call."""
 START = "program_start"

@@ -16,6 +16,16 @@ def program_entry() -> u64:
     return 0
 
 
+@assembly(
+    "aarch64",
+    "ldxr x9, [{word}]\nmov x10, #0x60000\n1: subs x10, x10, #1\nb.ne 1b\nstxr w10, x9, [{word}]\nmov {result}, x10",
+    clobbers=("memory", "cc", "x9", "x10"),
+)
+def store_reserved(word: Ptr[u64]) -> u64:
+    """Reserves a word, is interrupted meanwhile, and stores to it: 0 when the reservation was still there."""
+    return u64(address_of(word))
+
+
 @assembly("aarch64", "msr daifset, #15", clobbers=_CLOBBERS)
 def mask_interrupts() -> None:
     """Turns interrupts off."""

@@ -154,7 +154,9 @@ not_a_call:
     sd t0, {_AT["a0"]}(a0)
     sd t1, {_AT["sepc"]}(a0)
     sd t2, {_AT["sstatus"]}(a0)
-    sd t3, {_AT["scause"]}(a0)
+    addi t5, a0, {_AT["scause"]}
+    sc.d zero, zero, (t5)       # gives up what it has reserved (Unprivileged ISA, Zalrsc): another thread may run next
+    sd t3, 0(t5)
     sd t4, {_AT["stval"]}(a0)
     lla sp, stack_top
     li fp, 0

@@ -16,6 +16,16 @@ def program_entry() -> u64:
     return 0
 
 
+@assembly(
+    "riscv64",
+    "lr.d t0, ({word})\nli t1, 400000\n1: addi t1, t1, -1\nbnez t1, 1b\nsc.d {result}, t0, ({word})",
+    clobbers=("memory", "t0", "t1"),
+)
+def store_reserved(word: Ptr[u64]) -> u64:
+    """Reserves a word, is interrupted meanwhile, and stores to it: 0 when the reservation was still there."""
+    return u64(address_of(word))
+
+
 @assembly("riscv64", "csrr t0, sstatus", clobbers=_CLOBBERS)
 def read_status() -> None:
     """Reads S-mode's status."""

@@ -16,6 +16,13 @@ def program_entry() -> u64:
     return 0
 
 
+@fn
+def store_reserved(word: Ptr[u64]) -> u64:
+    """There are no reservations."""
+    _ = word
+    return 1
+
+
 @assembly("x86_64", "hlt", clobbers=_CLOBBERS)
 def halt() -> None:
     """Stops the CPU."""

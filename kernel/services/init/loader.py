@@ -16,6 +16,7 @@ TABLE_LEVELS = 4
 MOST_PAGES = 64
 TABLE_BITS = 6
 STACK_PAGES = 16  # at most
+MOST_THREADS = 2
 
 
 @struct
@@ -35,7 +36,7 @@ class Child:
     space: u64
     table: u64
     slice: u64
-    threads: Array[u64, 2]
+    threads: Array[u64, MOST_THREADS]  # 0: there is no second one
     entry: u64
     machine: u16
 
@@ -146,7 +147,8 @@ def make_objects(builder: Ptr[Builder], threads: u64, child: Ptr[Child]) -> Erro
         error = make(builder, Kind.TABLE, TABLE_BITS, ptr(child.table))
     if error == Error.NONE:
         error = make(builder, Kind.SLICE, 0, ptr(child.slice))
-    for i in bounded(range(threads), 2):
+    copy(child.threads, zero(Array[u64, MOST_THREADS]))
+    for i in bounded(range(threads), MOST_THREADS):
         if error == Error.NONE:
             error = make(builder, Kind.THREAD, 0, ptr(child.threads[i]))
     return error

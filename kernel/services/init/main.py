@@ -27,7 +27,7 @@ from kernel.services.description import (
 )
 from kernel.services.init import jobs, loader
 from kernel.services.init.jobs import JOB_FAULT_BADGE, Job
-from kernel.services.init.loader import Builder, Child
+from kernel.services.init.loader import MOST_THREADS, Builder, Child
 from kernel.services.init.memory import largest_untyped
 from kernel.services.names import Name
 from kernel.services.protocol import (
@@ -164,7 +164,7 @@ def set_going(index: usize, child: Ptr[Child]) -> Error:
         else:
             badge = FAULT_BADGE | (u64(index) + 1)
             error = calls.derive(running[ATLAS].endpoint, 0, SCRATCH, Rights.WRITE, badge, 0, ptr(fault))
-    for i in bounded(range(u64(SERVICES[index].threads)), 2):
+    for i in bounded(range(u64(SERVICES[index].threads)), MOST_THREADS):
         if error == Error.NONE:
             error = calls.thread_configure(child.threads[i], child.table, child.space, fault, child.slice)
         if error == Error.NONE:
@@ -247,8 +247,8 @@ def inspect_service(message: Ptr[Message]) -> Error:
     if message.words[2] == INSPECT_TABLE:
         source = child.table
     elif message.words[2] == INSPECT_THREAD:
-        source = child.threads[0]
-    else:
+        source = child.threads[message.words[3]] if message.words[3] < MOST_THREADS else 0
+    if source == 0:
         return Error.OUT_OF_RANGE
     message.capability = source
     message.option = calls.grant_option(Rights.READ, False)

@@ -68,7 +68,7 @@ def held_by(index: usize) -> None:
     table: u64 = 0
     name = Name()
     number = holder(index, ptr(name))
-    if not is_there(number) or look(number, INSPECT_TABLE, ptr(table)) != 0:
+    if not is_there(number) or look(number, INSPECT_TABLE, 0, ptr(table)) != 0:
         return
     whole = Message()
     if calls.inspect(table, ptr(whole)) == Error.NONE:

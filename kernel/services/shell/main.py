@@ -15,7 +15,7 @@ from kernel.services.shell import channels, dmesg, machine, programs, show
 from kernel.services.shell.words import Words, split, word_is, word_name
 from kernel.user import calls, service, text
 from kernel.user.message import Message
-from kernel.user.text import put, put_byte, put_padded
+from kernel.user.text import put, put_byte, put_name, put_padded
 
 INPUT = SYSTEM.handle("shell", "input")
 CONSOLE = SYSTEM.handle("shell", "console")
@@ -26,7 +26,7 @@ NAME = constant(Name, {"words": list(name_words("shell"))})
 HELP = {
     "help [COMMAND]": "this list, or what it says of one command",
     "caps": "every service's capabilities: slot, kind, rights, badge, length of the delegation chain",
-    "ps": "every service's thread",
+    "ps": "every service's threads",
     "mem": "every service's memory",
     "services": "what S-ATLAS knows: state, health, policy, restarts",
     "svc start|stop|restart|kill NAME": "starts, stops, kills a service; a killed one comes back by its policy",
@@ -47,6 +47,18 @@ USAGE_WIDTH = max(len(usage) for usage in HELP) + 2
 USAGES = constant(Array[Str, len(HELP)], list(HELP))
 MEANINGS = constant(Array[Str, len(HELP)], list(HELP.values()))
 
+FIRST_STEERING = int(AtlasCall.START)
+_STEERED = {
+    AtlasCall.START: " was started\n",
+    AtlasCall.STOP: " was stopped\n",
+    AtlasCall.KILL: " was killed\n",
+    AtlasCall.RESTART: " was restarted\n",
+}
+assert [int(call) for call in _STEERED] == [FIRST_STEERING + n for n in range(len(_STEERED))]
+STEERING = constant(Array[Str, len(_STEERED)], [call.name.lower() for call in _STEERED])
+STEERED = constant(Array[Str, len(_STEERED)], list(_STEERED.values()))
+"""What `svc` does, in the order of the operations, and what it says then."""
+
 editor = variable(LineEditor)
 own_name = variable(Name)
 
@@ -54,6 +66,9 @@ AHEAD = 1024  # bytes that were typed and not yet looked at
 ahead = variable(Array[u8, AHEAD])
 ahead_first = variable(usize, 0)
 ahead_used = variable(usize, 0)
+asked = variable(u64, 0)
+"""The sequence number of the last READ, and whether its answer came."""
+answered = variable(bool, True)
 
 
 @fn
@@ -84,19 +99,16 @@ def svc(line: Ptr[Line], words: Ptr[Words]) -> None:
     if words.count != 3 or not word_name(line, words, 2, ptr(name)):
         put("usage: svc start|stop|restart|kill NAME\n")
         return
-    error = AtlasError.NONE
-    if word_is(line, words, 1, "start"):
-        error = steer(AtlasCall.START, ptr(name))
-    elif word_is(line, words, 1, "stop"):
-        error = steer(AtlasCall.STOP, ptr(name))
-    elif word_is(line, words, 1, "kill"):
-        error = steer(AtlasCall.KILL, ptr(name))
-    elif word_is(line, words, 1, "restart"):
-        error = steer(AtlasCall.RESTART, ptr(name))
-    else:
-        put("usage: svc start|stop|restart|kill NAME\n")
-        return
-    put_atlas_error(error)
+    for i in range(len(STEERING)):
+        if word_is(line, words, 1, STEERING[i]):
+            error = steer(AtlasCall(FIRST_STEERING + trunc(i, u8)), ptr(name))
+            if error == AtlasError.NONE:
+                put_name(ptr(name), 0)
+                put(STEERED[i])
+            else:
+                put_atlas_error(error)
+            return
+    put("usage: svc start|stop|restart|kill NAME\n")
 
 
 @fn
@@ -263,10 +275,15 @@ def program_ended() -> None:
 @fn
 def take_input() -> None:
     """Everything that the console holds."""
+    global asked, answered
     for _ in range(64):
         message = Message()
+        if answered:
+            asked = max(asked + 1, calls.clock())
         message.words[0] = u64(ConsoleCall.READ)
-        if calls.call_within(CONSOLE, ptr(message), service.BEAT_WAIT) != Error.NONE:
+        message.words[1] = asked
+        answered = calls.call_within(CONSOLE, ptr(message), service.BEAT_WAIT) == Error.NONE
+        if not answered:
             return
         count = min(message.words[0], READ_BYTES)
         if count == 0:

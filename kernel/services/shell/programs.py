@@ -1,6 +1,6 @@
 """`run`: starts a program by S-INIT, and says how it ended."""
 
-from kernel.abi import Error
+from kernel.abi import PANIC_STATUS, Error
 from kernel.lang import *
 from kernel.services.description import SYSTEM
 from kernel.services.line_editor import LINE_BYTES, Line
@@ -11,7 +11,6 @@ from kernel.services.shell.show import put_error
 from kernel.services.shell.words import Words, word_is, word_name
 from kernel.user import calls
 from kernel.user.message import Message
-from kernel.user.program import PANIC_STATUS
 from kernel.user.text import put, put_decimal, put_hex, put_name
 
 INIT = SYSTEM.handle("shell", "init")
@@ -143,15 +142,20 @@ def start(name: Ptr[Name], message: Ptr[Message], beside: bool) -> None:
 
 @fn
 def kill() -> None:
-    """Ends the program that runs."""
+    """Ends the program that runs, and says so."""
     global running
     if not running:
         put("no program runs\n")
         return
     running = False
     message = Message()
-    if ask(InitCall.KILL_PROGRAM, ptr(message)) != Error.NONE:
-        put("it had ended already\n")
+    killed = ask(InitCall.KILL_PROGRAM, ptr(message)) == Error.NONE
+    if ask(InitCall.OUTCOME, ptr(message)) == Error.NONE:
+        if killed:
+            put_ended(ptr(message))
+            put(" was killed\n")
+        else:
+            report(ptr(message))
 
 
 @fn
@@ -174,12 +178,18 @@ def has_ended(message: Ptr[Message]) -> bool:
 
 
 @fn
-def report(message: Ptr[Message]) -> None:
-    """How it ended."""
+def put_ended(message: Ptr[Message]) -> None:
+    """The name of the program that has ended."""
     name = Name()
     for i in range(3):
         name.words[i] = message.words[5 + i]
     put_name(ptr(name), 0)
+
+
+@fn
+def report(message: Ptr[Message]) -> None:
+    """How it ended."""
+    put_ended(message)
     if message.words[1] == u64(Outcome.FAULTED):
         put(" died: fault ")
         put_hex(message.words[2], 0)

@@ -5,7 +5,7 @@ from kernel.abi import TICKS_PER_SECOND, AuditEvent, Error, Facts, Kind, ThreadS
 from kernel.lang import *
 from kernel.services.atlas.registry import EventType, Policy, State, Status
 from kernel.services.description import LOOK_SLOT, SERVICE_COUNT, SERVICES, SYSTEM
-from kernel.services.init.loader import TABLE_BITS
+from kernel.services.init.loader import MOST_THREADS, TABLE_BITS
 from kernel.services.names import Name, name_words
 from kernel.services.protocol import (
     INSPECT_FREE,
@@ -69,12 +69,14 @@ def service_name(index: usize, name: Ptr[Name]) -> None:
 
 
 @fn
-def look(number: u64, what: u64, handle: Ptr[u64]) -> u64:
-    """Has S-INIT hand over a capability to look at a service; the caller deletes it. Gives an Error."""
+def look(number: u64, what: u64, which: usize, handle: Ptr[u64]) -> u64:
+    """Has S-INIT hand over a capability to look at a service, of threads at this one; the caller deletes it. Gives an
+    Error."""
     message = Message()
     message.words[0] = u64(InitCall.INSPECT)
     message.words[1] = number
     message.words[2] = what
+    message.words[3] = u64(which)
     message.option = calls.accept_option(LOOK_SLOT)
     error = calls.call(INIT, ptr(message))
     handle.value = message.capability
@@ -87,7 +89,7 @@ def is_there(number: u64) -> bool:
     if number != INSPECT_PROGRAM:
         return True
     thread: u64 = 0
-    if look(number, INSPECT_THREAD, ptr(thread)) != 0:
+    if look(number, INSPECT_THREAD, 0, ptr(thread)) != 0:
         return False
     _ = calls.delete(thread)
     return True
@@ -111,7 +113,7 @@ def caps_of(index: usize) -> None:
     number = holder(index, ptr(name))
     if not is_there(number):
         return
-    error = look(number, INSPECT_TABLE, ptr(table))
+    error = look(number, INSPECT_TABLE, 0, ptr(table))
     if error != 0:
         put_name(ptr(name), 13)
         put("is not running\n")
@@ -148,26 +150,33 @@ def ps() -> None:
     """`ps`."""
     put("service         id state      level  base\n")
     for i in range(HOLDERS):
-        thread: u64 = 0
         name = Name()
         number = holder(i, ptr(name))
-        if not is_there(number):
-            break
-        put_name(ptr(name), 13)
-        error = look(number, INSPECT_THREAD, ptr(thread))
-        message = Message()
-        if error == 0:
-            error = u64(calls.thread_inspect(thread, ptr(message)))
-            _ = calls.delete(thread)
-        if error != 0:
-            put("is not running\n")
-        else:
-            put_decimal(message.words[5], 5)
-            put_byte(32)
-            put_padded(STATE_NAMES[message.words[0]], 10)
-            put_decimal(message.words[1], 6)
-            put_decimal(message.words[2], 6)
-            put("\n")
+        for which in range(MOST_THREADS):
+            thread: u64 = 0
+            error = look(number, INSPECT_THREAD, which, ptr(thread))
+            if error == 0:
+                put_name(ptr(name), 13)
+                thread_row(thread)
+                _ = calls.delete(thread)
+            elif which == 0 and number != INSPECT_PROGRAM:
+                put_name(ptr(name), 13)
+                put("is not running\n")
+
+
+@fn
+def thread_row(thread: u64) -> None:
+    """What the kernel says of a thread now."""
+    message = Message()
+    if calls.thread_inspect(thread, ptr(message)) != Error.NONE:
+        put("is not running\n")
+        return
+    put_decimal(message.words[5], 5)
+    put_byte(32)
+    put_padded(STATE_NAMES[message.words[0]], 10)
+    put_decimal(message.words[1], 6)
+    put_decimal(message.words[2], 6)
+    put("\n")
 
 
 @fn

@@ -78,7 +78,7 @@ class Console:
 
     def start(self, name: str) -> None:
         """Starts a trial service that is down."""
-        assert self.ask(f"svc start {name}") == "done"
+        assert self.ask(f"svc start {name}") == f"{name} was started"
         self.until(lambda: self.row(name)[:2] == ["running", "healthy"], "up")
 
     def request(self, name: str, digits: str) -> str:
@@ -93,7 +93,7 @@ def end(console: Console, name: str, how: str) -> None:
         console.start(name)
     since = console.time()
     text = console.ask(ENDS[how].format(name if "svc" in ENDS[how] else f"0x{NUMBERS[name]}"))
-    assert "done" in text or "answered 0" in text, text
+    assert f"{name} was killed" in text or "answered 0" in text, text
     if policy == "always" or (policy == "on-failure" and how != "exits"):
         console.until(lambda: console.row(name)[4] == str(int(restarts) + 1), "restarted")
         console.until(lambda: console.row(name)[:2] == ["running", "healthy"], "registered")
@@ -145,7 +145,7 @@ def leave(console: Console, name: str) -> None:
     assert "answered 0" in console.request(name, "600")
     assert console.row(name)[:2] == ["running", "draining"]
     assert "the service is not healthy" in console.request(name, "100")
-    assert console.ask(f"svc restart {name}") == "done"
+    assert console.ask(f"svc restart {name}") == f"{name} was restarted"
     console.until(lambda: console.row(name)[:2] == ["running", "healthy"], "up")
     assert "answered 0" in console.request(name, "700")
     console.pause(3)
@@ -162,7 +162,7 @@ def end_too_often(console: Console) -> None:
     since = console.time()
     for _ in range(6):
         console.until(lambda: console.row(ALWAYS)[0] == "running", "restarted")
-        assert console.ask(f"svc kill {ALWAYS}") == "done"
+        assert console.ask(f"svc kill {ALWAYS}") == f"{ALWAYS} was killed"
     console.until(lambda: console.row(ALWAYS)[0] == "running", "restarted")
     assert console.events(ALWAYS, since) == [*RESTARTED * 5, "restart-failed", *RESTARTED]
     times = [time for time, event in console.log(ALWAYS, since) if event == "restarting"]
@@ -223,12 +223,12 @@ def test_who_has_left_stays_away_when_s_atlas_dies_and_its_program_can_be_ended(
     if console.row(NEVER)[0] == "stopped":
         console.start(NEVER)
     assert "answered 0" in console.request(NEVER, "700")
-    assert console.ask("svc kill atlas") == "done"
+    assert console.ask("svc kill atlas") == "atlas was killed"
     console.until(lambda: console.row("console")[:2] == ["running", "healthy"], "S-ATLAS back")
     console.pause(12)  # more than it gives a service to register
     assert console.row(NEVER)[0] == "stopped" and console.row(NEVER)[4] == "0"
     assert rows(console.ask("mem"))[NEVER][1] != "0", "its program goes on"
-    assert console.ask(f"svc stop {NEVER}") == "done"
+    assert console.ask(f"svc stop {NEVER}") == f"{NEVER} was stopped"
     assert rows(console.ask("mem"))[NEVER][1] == "0"
     assert console.ask(f"svc stop {NEVER}") == "it does not run"
 
@@ -253,8 +253,8 @@ def test_a_service_that_was_stopped_stays_down_when_s_atlas_dies(console: Consol
     if console.row(FAIL)[0] == "stopped":
         console.start(FAIL)
     if console.row(ALWAYS)[0] == "running":
-        assert console.ask(f"svc stop {ALWAYS}") == "done"
-    assert console.ask("svc kill atlas") == "done"
+        assert console.ask(f"svc stop {ALWAYS}") == f"{ALWAYS} was stopped"
+    assert console.ask("svc kill atlas") == "atlas was killed"
     console.until(lambda: console.row(FAIL)[:2] == ["running", "healthy"], "registered again")
     console.pause(12)
     assert console.row(ALWAYS)[0] == "stopped" and console.row(ALWAYS)[4] == "0"

@@ -55,6 +55,8 @@ def judge(text: str, status: int, arch: str) -> None:
     assert "WRONG" not in text, text
     assert [name for name, *_ in functions] == [a.name.lower().replace("_", " ") for a in Attack]
     assert all(end.startswith("died") for _, end, _ in ends[len(Attack) - DEATHS :])
+    spaces = re.findall(r"^  address spaces beside each other: (\d+), neighbour at +(\d+) calls$", text, re.M)
+    assert len(spaces) == 1 and int(spaces[0][0]) + 5 > 4095, "as many as the CPU with the most identifiers has"
     progress = [int(calls) for *_, calls in ends]
     assert all(a < b for a, b in zip(progress, progress[1:], strict=False)), "the neighbour stood still"
     assert f"hostile: {len(ends)} attacks, 0 wrong, table and memory as before\n" in text

@@ -1,6 +1,7 @@
 """The whole system in user mode on QEMU: what the shell shows is live, and services come back."""
 
 import fcntl
+import inspect
 import re
 import time
 
@@ -9,6 +10,7 @@ import pytest
 from kernel import image
 from kernel.core.state import State
 from kernel.services.description import SYSTEM
+from kernel.services.init import main as init
 from kernel.services.shell.main import HELP
 from sim.gdb import GdbClient
 
@@ -63,7 +65,9 @@ def test_who_holds_what_is_what_the_build_reported(shell):
 def test_threads_and_memory_are_live(shell):
     threads = rows(ask(shell, "ps"))
     assert set(threads) == {s.name for s in SYSTEM.services}
-    assert threads["atlas"][1] == "receiving" and threads["console"][1] == "receiving"
+    assert threads["atlas"][1] == "receiving"
+    states = re.findall(r"^console +\d+ (\w+)", ask(shell, "ps"), re.M)
+    assert states == ["receiving", "waiting"], "the second thread waits for the interrupt"
     memory = rows(ask(shell, "mem"))
     for service in SYSTEM.services:
         size, used = map(int, memory[service.name])
@@ -111,7 +115,7 @@ def test_whoever_is_restarted_goes_on_with_a_new_life_even_the_shell_and_s_atlas
     assert int(second["shell"][3]) > int(first["shell"][3]), "registered again"
     for command in ("svc restart atlas", "svc kill atlas"):
         thread = rows(ask(shell, "ps"))["atlas"][0]
-        assert ask(shell, command) == "done"
+        assert ask(shell, command) == ("atlas was killed" if "kill" in command else "atlas was restarted")
         assert rows(ask(shell, "ps"))["atlas"][0] != thread
         deadline = time.monotonic() + 20
         while not all_are_well(ask(shell, "services")):
@@ -211,7 +215,7 @@ def test_channels_shows_both_ends_and_what_went_through_while_a_program_runs_bes
     states = [rows(ask(shell, "ps"))["(run)"][1] for _ in range(5)]
     assert "sleeping" in states, states
     assert ask(shell, "run hello") == "a program runs already: `kill` ends it"
-    assert ask(shell, "kill") == "" and ask(shell, "kill") == "no program runs"
+    assert ask(shell, "kill") == "pages was killed" and ask(shell, "kill") == "no program runs"
     ask(shell, "ipcbench 2000 &")
     shell.expect("across address spaces")
     ends = {line.split()[4] for line in ask(shell, "channels").splitlines()[1:]}
@@ -282,8 +286,10 @@ def test_a_terminal_that_is_stopped_gets_every_line_once_when_it_goes_on():
 def test_without_the_first_program_there_is_no_system_and_the_run_ends_with_status_1():
     """It finds too little memory for its services, and panics."""
     with Machine([*QEMU, "-m", "8", "-append", "services", "-kernel", str(image.build("riscv64").path)]) as m:
-        m.expect("\nthe first program ended with 0x1000", 60)
-        m.expect("\npanic: the first program has ended, and with it the system\n")
+        line = m.expect("\npanic: ", 60)
+        must = [n for n, text in enumerate(inspect.getsource(init).splitlines(), 1) if "S-INIT cannot set up" in text]
+        assert f"\nthe first program panicked in line {must[0]}\n" in line
+        m.expect("the first program has ended, and with it the system\n")
         m.expect("kernel_core_system_calls__execute+")
         assert m.wait() == 1
 

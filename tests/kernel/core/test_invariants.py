@@ -7,7 +7,7 @@ import pytest
 
 from kernel.abi import Error, Invariant, Kind, SystemCall
 from kernel.core import invariants, system_calls
-from kernel.core.objects import Channel, Header, Space
+from kernel.core.objects import Channel, Header, Space, Timer
 from tests.kernel.core.machine import SLOT, STATE, THREAD, KernelUnderTest, _word
 
 HEADER = {name: field.offset for name, field in Header.fields.items()}  # type: ignore[attr-defined]
@@ -93,7 +93,8 @@ def damage(name: str) -> Callable[[World], None]:
         "a caller that does not wait": lambda w: poke(w.waiter.address + THREAD["caller"], w.sleeper.address),
         "less urgent than itself": lambda w: poke(w.waiter.address + THREAD["base_level"], 5, 1),
         "a deadline that is later": lambda w: poke(
-            _word(w.kernel.state_address + STATE["timers"]) + THREAD["deadline"], 1 << 60
+            _word(w.kernel.state_address + STATE["timers"]) + Timer.fields["deadline"].offset,  # type: ignore[attr-defined]
+            1 << 60,
         ),
         "a timer of nobody": lambda w: poke(w.sleeper.address + THREAD["timed"], 0, 1),
         "a space of another number": lambda w: poke(
@@ -119,7 +120,7 @@ WANTED = {
     "another kind of object": "KIND", "a watermark below": "EXTENT", "one object on another": "OVERLAP",
     "dying with a capability": "DYING", "a list of the dying that goes on": "DYING", "another queue's member": "QUEUE",
     "waiting in no queue": "STATE", "a bit without threads": "QUEUE", "a caller that does not wait": "REPLY",
-    "less urgent than itself": "LEVEL", "a deadline that is later": "TIMER", "a timer of nobody": "STATE",
+    "less urgent than itself": "LEVEL", "a deadline that is later": "TIMER", "a timer of nobody": "TIMER",
     "a space of another number": "SPACE", "a translation of another space": "SPACE",
     "a page without a capability": "PAGE", "a page that is more than allowed": "PAGE",
     "a page to write and to run": "PAGE", "a page of the kernel's": "PAGE", "more in a channel than fits": "CHANNEL",

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from kernel.abi import Error, Kind, SystemCall, ThreadState
 from kernel.core import fastpath, inheritance, machine, system_calls
-from tests.kernel.core.machine import NEVER, THREAD, Actor, _word
+from tests.kernel.core.machine import NEVER, STATE, THREAD, Actor, _word
 from tests.kernel.core.test_peers import BACKGROUND, INTERACTIVE, LEVEL, REAL_TIME, World
 
 EXAMPLES = int(os.environ.get("KERNEL_CORE_EXAMPLES", "25"))
@@ -218,6 +218,60 @@ def test_a_server_that_goes_on_by_another_capability_takes_the_complete_path():
     for slot, taken in ((4, False), (1, True)):
         server.registers(int(REPLY_RECEIVE), server.own[slot], (), 0, 0, NEVER)
         assert (fastpath.reply_receive(server.view) is not None) is taken
+
+
+def with_an_end(world: World, who: int, slot: int, expiry: int) -> None:
+    """A thread's own capability to endpoint 1 in another slot, with an end."""
+    world.park()
+    thread = world.threads[who]
+    thread.own[slot] = world.kernel.give(world.objects[1], thread.handles[Kind.TABLE], slot, expiry=expiry)
+    world.kernel.set_current(0)
+
+
+@pytest.mark.parametrize("then", ["runs", "waits for another", "goes on without an end"])
+def test_who_serves_by_a_capability_that_expires_loses_the_level_that_came_by_it(then):
+    """At that moment: the timer is set for it, no call and no other event brings it about."""
+    world = World(BACKGROUND, BACKGROUND, REAL_TIME)
+    server, other, urgent = world.threads
+    end = machine.host_time.value + 5000
+    with_an_end(world, 0, 4, end)
+    world.act(server, RECEIVE, 4, timeout=0)
+    assert _word(world.kernel.state_address + STATE["programmed"]) <= end
+    if then == "goes on without an end":
+        world.act(server, RECEIVE, 1, timeout=0)
+    elif then == "waits for another":
+        world.act(other, RECEIVE, 2)
+        world.act(server, CALL, 2)
+    world.act(urgent, CALL, 1)
+    served = 2 if then == "waits for another" else 1
+    assert world.levels()[:served] == [LEVEL[REAL_TIME]] * served
+    for ticks in (4000, 2000):
+        machine.host_time.value += ticks
+        world.park()
+        system_calls.timer()
+        world.settle()
+        stays = ticks == 4000 or then == "goes on without an end"
+        assert world.levels()[:served] == [LEVEL[REAL_TIME if stays else BACKGROUND]] * served
+    assert _word(world.kernel.state_address + STATE["timer_count"]) == 0
+    assert urgent.state == ThreadState.SENDING
+
+
+def test_a_call_by_a_capability_that_expires_ends_then_whether_it_was_received_at_once_or_later():
+    for waits in ("the server", "the caller"):
+        world = World(BACKGROUND, BACKGROUND)
+        server, client = world.threads
+        with_an_end(world, 1, 4, machine.host_time.value + 5000)
+        if waits == "the server":
+            world.act(server, RECEIVE, 1)
+        world.act(client, CALL, 4)
+        if waits == "the caller":
+            world.act(server, RECEIVE, 1)
+        assert client.state == ThreadState.CALLING
+        machine.host_time.value += 6000
+        world.park()
+        system_calls.timer()
+        world.settle()
+        assert (client.state, client.status) == (ThreadState.READY, Error.EXPIRED)
 
 
 @pytest.mark.parametrize("shape", ["chain", "pool"])

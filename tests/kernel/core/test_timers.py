@@ -28,7 +28,7 @@ def test_as_many_threads_as_there_are_may_wait_with_a_limit_and_the_first_is_alw
     def agree() -> None:
         assert _word(kernel.state_address + STATE["timer_count"]) == len(timed)
         first = min(timed, key=lambda t: timed[t]) if timed else None
-        assert _word(kernel.state_address + STATE["timers"]) == (first.address if first else 0)
+        assert _word(kernel.state_address + STATE["timers"]) == (first.address + THREAD["wait"] if first else 0)
         assert timers.first_deadline() == (timed[first][0] if first else 2**64 - 1)
 
     for step in range(3 * THREADS):
