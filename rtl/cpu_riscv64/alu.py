@@ -1,13 +1,13 @@
 """The integer units: one adder, one rotator, one logic block, one OR at the end (counts and minima: `bits`).
 
-    A --(word doubled)--> rotate left 0..3 --+--(low bits cleared)--> adder/subtracter --+--> less than?
-                                             +--> rotate left by 4n --> mask ------------+
-    A, B or 1 << B --> logic ------------------------------------------------------------+--> result
+    A --> shift left 0..3 --> adder/subtracter --+--> less than?
+    A --(word doubled)--> rotate left --> mask --+
+    A, B or 1 << B --> logic --------------------+--> result
 
 The operation's encoding (`AluOp`) is nearly the control word. Shifts rotate and then mask, which gives the 32-bit
 forms, rotations, extensions and BEXT with the same hardware: a word is doubled to 64 bits first, so that rotating it by
-any amount brings the right bits into the low half. The rotator's first stages shift the adder's operand for SHnADD. A
-block that is not asked gives 0.
+any amount brings the right bits into the low half. SHnADD has a shifter of its own: with the rotator's, the longest way
+through the unit would go from the rotation's distance to the sum. A block that is not asked gives 0.
 
 Written with 64-bit operations and small tables of masks rather than single bits: those are what a simulator compiles
 well. The carry out of the subtraction is recovered from the sign bits; a 65th bit would double the simulator's work.
@@ -160,33 +160,16 @@ class Alu(wiring.Component):
         a, b, control = self.a, self.b, self.control
         word = control.word
 
-        # --- distance of the rotation, to the left
-        amount = Signal(6)
-        distance = Signal(6)
-        shift_add = control.shift_add
-        m.d.comb += amount.eq(Cat(b[:5], b[5] & ~word))
-        if self.reduced:
-            m.d.comb += distance.eq(shift_add)
-        else:
-            turn = Mux(control.left, amount, -amount)[:6] & control.turns.replicate(6)
-            m.d.comb += distance.eq(shift_add | turn)
-
-        # --- rotate
-        doubled = Signal(64)
-        stages = [Signal(64, name=f"rotated_{1 << n}") for n in range(2 if self.reduced else 6)]
-        m.d.comb += doubled.eq(Cat(a[:32], Mux(word, a[:32], Mux(control.zero_extend, 0, a[32:]))))
-        for n, stage in enumerate(stages):
-            before = stages[n - 1] if n else doubled
-            by = 1 << n
-            m.d.comb += stage.eq(Mux(distance[n], Cat(before[64 - by :], before[: 64 - by]), before))
-
         # --- adder, subtracter
+        extended = Signal(64)
+        by_one = Signal(64)
         augend = Signal(64)
         addend = Signal(64)
         total = Signal(64)
-        shifted_out = Cat(shift_add.any(), shift_add[1], shift_add.all())
         m.d.comb += [
-            augend.eq(Cat(stages[1][:3] & ~shifted_out, stages[1][3:])),
+            extended.eq(Cat(a[:32], a[32:] & (~control.zero_extend).replicate(32))),
+            by_one.eq(Mux(control.shift_add[0], extended << 1, extended)),
+            augend.eq(Mux(control.shift_add[1], by_one << 2, by_one)),
             addend.eq(b ^ control.subtract.replicate(64)),
             total.eq(augend + addend + control.subtract),
         ]
@@ -216,7 +199,7 @@ class Alu(wiring.Component):
         sum_ = total & control.sum.replicate(64)
         parts = sum_ | logic | (control.less & less_than(a, b, total, unsigned=control.unsigned))
         if not self.reduced:
-            parts |= self._shifted(m, amount, stages[-1])
+            parts |= self._shifted(m, extended)
         value = Signal(64)
         m.d.comb += [
             value.eq(parts),
@@ -224,10 +207,24 @@ class Alu(wiring.Component):
         ]
         return m
 
-    def _shifted(self, m: Module, amount: Value, rotated: Value) -> Value:
-        """The rotated word under its mask: bits up to `top` stay, or to the left of a left shift."""
-        a, control = self.a, self.control
+    def _shifted(self, m: Module, extended: Value) -> Value:
+        """A rotated under its mask: bits up to `top` stay, or to the left of a left shift.
+
+        `extended` is A as `zero_extend` says.
+        """
+        a, b, control = self.a, self.b, self.control
         word, rotating, shift_left = control.word, control.rotating, control.shift_left
+        amount = Signal(6)
+        distance = Signal(6)  # to the left
+        rotated = Signal(64)
+        m.d.comb += [
+            amount.eq(Cat(b[:5], b[5] & ~word)),
+            distance.eq(Mux(control.left, amount, -amount)[:6] & control.turns.replicate(6)),
+            rotated.eq(Cat(a[:32], Mux(word, a[:32], extended[32:]))),
+        ]
+        for n, turn in enumerate(distance):
+            before, rotated = rotated, Signal(64, name=f"rotated_{1 << n}")
+            m.d.comb += rotated.eq(Mux(turn, Cat(before[64 - (1 << n) :], before[: 64 - (1 << n)]), before))
         top = Signal(6)
         last = Mux(control.left, amount, Cat(~amount[:5], ~amount[5] & ~word))
         m.d.comb += top.eq(Mux(control.top_is_fixed, control.top, last))

@@ -51,8 +51,12 @@ class BranchUnit(wiring.Component):
         It is a branch that M decides.
     branch : In(Branch), rd, rs1 : In(5)
         From its control word.
-    condition : In(1), address : In(64)
-        The ALU's condition; the branch target.
+    condition : In(1)
+        The comparator's.
+    target : In(64)
+        Where JAL and conditional branches go.
+    address : In(64)
+        Where JALR goes.
     pc, next_pc : In(64)
         Its address and that of the instruction behind it.
     predicted : In
@@ -98,6 +102,7 @@ class BranchUnit(wiring.Component):
                 "rd": In(5),
                 "rs1": In(5),
                 "condition": In(1),
+                "target": In(64),
                 "address": In(64),
                 "pc": In(64),
                 "next_pc": In(64),
@@ -125,8 +130,10 @@ class BranchUnit(wiring.Component):
         indirect = Signal()
         taken = Signal()
         wrong = Signal()
-        jump_target = Cat(C(0, 1), self.address[1:])
-        target_wrong = predicted.target.address()[1:] != self.address[1:]
+        target = Mux(indirect, self.address[1:], self.target[1:])
+        jump_target = Cat(C(0, 1), target)
+        expects = predicted.target.address()[1:]
+        target_wrong = Mux(indirect, self.address[1:] != expects, self.target[1:] != expects)  # the sum comes late
         m.d.comb += [
             conditional.eq(self.branch == Branch.CONDITIONAL),
             indirect.eq(self.branch == Branch.JALR),
@@ -171,7 +178,7 @@ class BranchUnit(wiring.Component):
         history = Signal(config.history_bits)
         ras_top = Signal(range(config.ras_entries))
         last = Signal(64)  # the branch's last halfword
-        target = Signal(Target)
+        went_to = Signal(Target)
         after = Signal(Target)
         expected = Signal(64)  # the way the program went on
         other = Signal(64)  # the way it did not, after a late conditional branch
@@ -193,7 +200,7 @@ class BranchUnit(wiring.Component):
                 history.eq(predicted.history),
                 ras_top.eq(predicted.ras_top),
                 last.eq(Mux(self.torn, self.pc, Cat(self.pc[0], self.next_pc[1:] - 1))),
-                target.bits.eq(self.address[1:]),
+                went_to.bits.eq(target),
                 after.bits.eq(self.next_pc[1:]),
                 other.eq(Mux(taken, self.next_pc, jump_target)),
                 expected.eq(
@@ -229,7 +236,7 @@ class BranchUnit(wiring.Component):
             train.entry_way.eq(way),
             train.kind.eq(was_kind),
             train.varies.eq(known & indirectly & (was_kind != BranchKind.RETURN)),
-            train.target.eq(target),
+            train.target.eq(went_to),
         ]
         with m.If(late & indirectly):
             m.d.comb += train.target.bits.eq(self.late_address[1:])

@@ -32,7 +32,6 @@ from .interfaces import (
     Cause,
     Control,
     Memory,
-    OperandA,
     ProbeSignature,
     Rvfi,
     System,
@@ -163,6 +162,7 @@ class Core(wiring.Component):
         x_control = Signal(Control)
         x_alu = Signal(AluControl)
         x_immediate = Signal(64)
+        x_target = Signal(64)  # of a branch that is not indirect
         x_rs1 = Signal(64)
         x_rs2 = Signal(64)
         x_rs1_late = Signal()  # the operand is the result of the instruction in M
@@ -222,7 +222,8 @@ class Core(wiring.Component):
             operands.w.rd.eq(w_rd),
             operands.w_value.eq(w_value),
             operands.immediate.eq(decoder.immediate),
-            operands.compressed.eq(instruction.compressed),
+            operands.pc.eq(instruction.pc),
+            operands.next_pc.eq(instruction.next_pc),
             late.eq(operands.rs1_late | operands.rs2_late),
             bad.eq(instruction.fault.valid | instruction.torn | decoder.control.illegal),
             # what a redirect overtakes is killed where it arrives: the redirect comes too late to stop it
@@ -240,6 +241,7 @@ class Core(wiring.Component):
                 x_control.eq(decoder.control),
                 *(x_alu[k].eq(v) for k, v in alu_control(decoder.control.alu, decoder.control.word).items()),
                 x_immediate.eq(decoder.immediate),
+                x_target.eq(instruction.pc + decoder.immediate),
                 x_rs1_late.eq(operands.rs1_late & ~bad),
                 x_rs2_late.eq(operands.rs2_late & ~bad),
                 x_needs.eq(operands.hazard & ~bad),
@@ -281,15 +283,12 @@ class Core(wiring.Component):
         # ---------------------------------------------------------------------------------------------------- X
         is_csr = m_control.unit == Unit.CSR
         x_is_memory = Signal()
-        x_address = Signal(64)  # branch target
         x_deferred = Signal()
         x_second = Signal(64)  # second operand, for M
-        base = Mux(x_control.branch == Branch.JALR, x_rs1, x_pc)
         m.d.comb += [
             alu.control.eq(x_alu),
-            alu.a.eq(Mux(x_control.operand_a == OperandA.PC, x_pc, x_rs1)),
+            alu.a.eq(x_rs1),
             x_is_memory.eq(x_valid & (x_control.unit == Unit.MEMORY)),
-            x_address.eq(base + x_immediate),
             x_deferred.eq(x_rs1_late | x_rs2_late),
             x_second.eq(Mux(x_control.branch == Branch.JALR, x_immediate, x_rs2)),
             alu.b.eq(x_rs2),
@@ -310,7 +309,8 @@ class Core(wiring.Component):
             comparator.a.eq(x_rs1),
             comparator.b.eq(x_rs2),
             branches.condition.eq(comparator.condition),
-            branches.address.eq(x_address),
+            branches.target.eq(x_target),
+            branches.address.eq(memory.x_address),
             branches.pc.eq(x_pc),
             branches.next_pc.eq(x_next),
             multiplier.a.eq(x_rs1),
@@ -324,7 +324,7 @@ class Core(wiring.Component):
             bits.condition.eq(comparator.condition),
             bits.hold.eq(~x_valid | (x_control.unit != Unit.ALU) | ~is_bits(x_control.alu)),
             memory.x_memory.eq(x_is_memory),
-            memory.x_address.eq(x_rs1 + x_immediate),  # an adder of its own: what it adds needs no choice
+            memory.x_address.eq(x_rs1 + x_immediate),
             memory.x_size.eq(x_control.size),
             memory.x_kind.eq(x_control.memory),
             memory.x_enters.eq(x_fire & x_is_memory),

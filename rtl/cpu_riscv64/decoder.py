@@ -66,6 +66,7 @@ class Arithmetic(data.Struct):
 class Opcode(data.Struct):
     """Entry of the table of opcodes: what is wanted early."""
 
+    operand_a: OperandA
     operand_b: OperandB
     i: 1
     s: 1
@@ -74,7 +75,7 @@ class Opcode(data.Struct):
     j: 1
 
 
-_BY_OPCODE = ("operand_b", "i", "s", "b", "u", "j")
+_BY_OPCODE = ("operand_a", "operand_b", "i", "s", "b", "u", "j")
 
 
 class Unary(data.Struct):
@@ -349,7 +350,7 @@ class Decoder(wiring.Component):
             control.rs2.eq(Mux(read_rs2, rs2, 0)),
             control.word.eq(Mux(first.arithmetic, arithmetic.word, first.word)),
             control.alu.eq(AluOp(Mux(first.arithmetic, alu, Value.cast(first.alu)))),
-            control.operand_a.eq(first.operand_a),
+            control.operand_a.eq(by_opcode.operand_a),
             control.operand_b.eq(by_opcode.operand_b),
             control.branch.eq(first.branch),
             control.memory.eq(Memory(memory)),

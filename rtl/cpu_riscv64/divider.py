@@ -74,9 +74,7 @@ class Divider(wiring.Component):
         skipping = Signal()
         want_remainder = Signal()
         word = Signal()
-        dividend_negative = Signal()
         divisor_negative = Signal()
-        quotient_negative = Signal()
 
         is_signed = (self.op == DivOp.DIV) | (self.op == DivOp.REM)
 
@@ -101,17 +99,18 @@ class Divider(wiring.Component):
         m.d.comb += below.eq(~lost & ~carry)
 
         # one negation, for the dividend at the beginning and for the result at the end
-        selected = Signal(64)
+        of_remainder = Signal()
         negate = Signal()
+        selected = Signal(64)
         magnitude = Signal(64)
-        starting = state == State.MAGNITUDE
         m.d.comb += [
-            selected.eq(Mux(want_remainder & ~starting, remainder, quotient)),
-            negate.eq(Mux(want_remainder | starting, dividend_negative, quotient_negative)),
+            selected.eq(Mux(of_remainder, remainder, quotient)),
             magnitude.eq((selected ^ negate.replicate(64)) + negate),
             self.result.eq(Cat(magnitude[:32], Mux(word, magnitude[31].replicate(32), magnitude[32:]))),
         ]
-        short = ~magnitude[32:].any()
+        # the dividend's magnitude is below 2**32: known before the magnitude is
+        low, high = quotient[:32], quotient[32:]
+        short = Mux(negate, high.all() & low.any(), ~high.any())
         by_zero = ~divisor.any()
 
         m.d.comb += [self.busy.eq((state != State.IDLE) & (state != State.DONE)), self.done.eq(state == State.DONE)]
@@ -119,7 +118,8 @@ class Divider(wiring.Component):
             with m.Case(State.MAGNITUDE):
                 m.d.sync += [
                     quotient.eq(Mux(short, Cat(by_zero.replicate(32), magnitude[:32]), magnitude)),
-                    quotient_negative.eq((dividend_negative ^ divisor_negative) & ~by_zero),
+                    negate.eq(Mux(want_remainder, negate, (negate ^ divisor_negative) & ~by_zero)),
+                    of_remainder.eq(want_remainder),
                     count.eq(Mux(short, 32, 64)),
                     skipping.eq(1),
                     state.eq(State.DIVIDE),
@@ -151,7 +151,8 @@ class Divider(wiring.Component):
                 divisor.eq(b),
                 want_remainder.eq((self.op == DivOp.REM) | (self.op == DivOp.REMU)),
                 word.eq(self.word),
-                dividend_negative.eq(is_signed & a[63]),
+                negate.eq(is_signed & a[63]),
+                of_remainder.eq(0),
                 divisor_negative.eq(is_signed & b[63]),
                 state.eq(State.MAGNITUDE),
             ]

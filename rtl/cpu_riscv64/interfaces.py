@@ -88,18 +88,18 @@ class AluOp(enum.Enum, shape=6):
 
 
 class OperandA(enum.Enum, shape=1):
-    """First ALU operand. LUI uses PASS_B and reads no register."""
+    """First ALU operand. LUI and jumps use PASS_B."""
 
     RS1 = 0
     PC = 1
 
 
 class OperandB(enum.Enum, shape=2):
-    """Second ALU operand. LENGTH is the instruction's 2 or 4: the link value of JAL and JALR is PC + LENGTH."""
+    """Second ALU operand. NEXT_PC is the address behind the instruction: the link value of JAL and JALR."""
 
     RS2 = 0
     IMMEDIATE = 1
-    LENGTH = 2
+    NEXT_PC = 2
 
 
 class Branch(enum.Enum, shape=2):

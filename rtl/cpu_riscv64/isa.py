@@ -167,7 +167,7 @@ def _table() -> tuple[Instruction, ...]:
 
     # --- upper immediates and jumps
     upper = {"unit": Unit.ALU, "operand_b": OperandB.IMMEDIATE, "word": 0}
-    jump = {"unit": Unit.BRANCH, "alu": AluOp.ADD, "operand_a": OperandA.PC, "operand_b": OperandB.LENGTH, "word": 0}
+    jump = {"unit": Unit.BRANCH, "alu": AluOp.PASS_B, "operand_b": OperandB.NEXT_PC, "word": 0}
     anything = "-" * 25
     rows += [
         Instruction("lui", "I", anything + LUI, Format.U, (), True, upper | {"alu": AluOp.PASS_B}),

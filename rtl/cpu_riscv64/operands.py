@@ -1,10 +1,10 @@
 """Operands of the instruction in D: from the register file, or from those in front of it that have not written yet."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .interfaces import Control, OperandB
+from .interfaces import Control, OperandA, OperandB
 from .resources import reads_in_x
 
 
@@ -39,8 +39,8 @@ class Operands(wiring.Component):
         What is in D; its register numbers are 0 where none is read.
     rs1, rs2 : In(5); rs1_data, rs2_data : In(64)
         The register fields as they stand, and what the register file has there.
-    immediate : In(64), compressed : In(1)
-        What takes the place of rs2 where the ALU's second operand is no register.
+    immediate : In(64), pc, next_pc : In(64)
+        What takes the place of rs1 and rs2 where the ALU's operands are no registers.
     x, m, w : In(Producer), w_value : In(64)
         The instructions in front, the nearest first, and the result of the last.
     x_result_in_m : In(1)
@@ -59,7 +59,8 @@ class Operands(wiring.Component):
     rs1_data: In(64)
     rs2_data: In(64)
     immediate: In(64)
-    compressed: In(1)
+    pc: In(64)
+    next_pc: In(64)
     x: In(Producer())
     m: In(Producer())
     w: In(Producer())
@@ -81,13 +82,13 @@ class Operands(wiring.Component):
             for where, producer in enumerate((self.w, self.m, self.x)):
                 m.d.comb += is_it[where].eq(producer.valid & (producer.rd != 0) & (producer.rd == number))
             late = getattr(self, f"{name}_late")
-            settled = Mux(is_it[0], self.w_value, getattr(self, f"{name}_data"))
-            other = Const(0, 1)
-            if name == "rs2":
+            if name == "rs1":
+                other = Value.cast(self.control.operand_a) == OperandA.PC.value
+                instead = self.pc
+            else:
                 other = Value.cast(self.control.operand_b) != OperandB.RS2.value
-                length = Mux(self.compressed, 2, 4)
-                instead = Mux(self.control.operand_b == OperandB.IMMEDIATE, self.immediate, length)
-                settled = Mux(other, instead, settled)
+                instead = Mux(self.control.operand_b == OperandB.IMMEDIATE, self.immediate, self.next_pc)
+            settled = Mux(other, instead, Mux(is_it[0], self.w_value, getattr(self, f"{name}_data")))
             m.d.comb += [
                 source.from_x.eq(is_it[2] & ~other),
                 source.from_m.eq(is_it[1] & ~is_it[2] & ~other),

@@ -229,16 +229,18 @@ class Predictor(wiring.Component):
                 known[way].eq(hit),
                 takes[way].eq(hit & ((entry.kind != BranchKind.CONDITIONAL) | counters_read.data[entry.offset][1])),
             ]
+        sooner = Signal()  # way 1's branch comes before way 0's
         first = Signal()
         chosen = Signal(BtbEntry)
         return_stack = Signal(data.ArrayLayout(Target, config.ras_entries))
         taken_conditional = Signal()
         saw_conditional = Signal()
         m.d.comb += [
-            first.eq(takes[1] & (~takes[0] | (entries[1].offset < entries[0].offset))),
+            sooner.eq(entries[1].offset < entries[0].offset),
+            first.eq(takes[1] & (~takes[0] | sooner)),
             chosen.eq(Mux(first, entries[1], entries[0])),
             prediction.taken.eq(takes.any()),
-            prediction.last.eq(Mux(takes.any(), chosen.offset, 3)),
+            prediction.last.eq(Mux(first, entries[1].offset, entries[0].offset | (~takes[0]).replicate(2))),
             prediction.known.eq(known),
             prediction.offset[0].eq(entries[0].offset),
             prediction.offset[1].eq(entries[1].offset),

@@ -119,6 +119,13 @@ class Transfers(wiring.Component):
             self.query_ways.eq(query_ways),
         ]
         sent = Signal()
+        following = Signal.like(asking)
+        ask_line = Signal(config.pa_width - 6)  # lines[asking]: a register, since the crossbar decides by it
+        m.d.comb += following.eq(asking + 1)
+        with m.If(sent):
+            m.d.sync += ask_line.eq(Mux(self.fill & (unsent == 1), self.fill_line, lines[following]))
+        with m.Elif(unsent == 0):
+            m.d.sync += ask_line.eq(self.fill_line)
         m.d.sync += unsent.eq(unsent + self.fill - sent)
         with m.If(self.fill):
             m.d.sync += [
@@ -128,7 +135,7 @@ class Transfers(wiring.Component):
                 newest.eq(newest + 1),
             ]
         with m.If(sent):
-            m.d.sync += asking.eq(asking + 1)
+            m.d.sync += asking.eq(following)
 
         # -- single accesses
         address_sent = Signal()
@@ -148,7 +155,7 @@ class Transfers(wiring.Component):
         with m.If(unsent != 0):
             m.d.comb += [
                 bus.ar.payload.id.eq(FILL_ID),
-                bus.ar.payload.addr.eq(lines[asking] << 6),
+                bus.ar.payload.addr.eq(ask_line << 6),
                 bus.ar.payload.len.eq(LINE_BEATS - 1),
                 sent.eq(bus.ar.ready),
             ]

@@ -262,10 +262,14 @@ class MemoryUnit(wiring.Component):
         checking = Signal()  # the arrays answer for `client` (a register of its own: the hit waits for it)
         client = Signal(Client)
         client_line = Signal(line_bits)
+        query_index = Signal(9)  # the doubleword that is looked up, and which of its bytes
+        query_mask = Signal(8)
         conflict = Signal()
         line = Signal(line_bits)
         given_ppn = Signal(config.ppn_width)  # the client's page while `checking`, else the walker's answer
         is_given = known | checking
+        with m.If(self.moves):
+            m.d.sync += [query_index.eq(self.x_address[3:12]), query_mask.eq(x_mask[:8])]
         m.d.sync += [checking.eq(0), given_ppn.eq(known_ppn)]
         m.d.comb += [
             arrays.pages[0].eq(tlb.way_ppn[0]),
@@ -274,8 +278,8 @@ class MemoryUnit(wiring.Component):
             # (what is not cacheable is not in the cache)
             arrays.chosen.eq(Cat(tlb.way_hit)),
             arrays.given_page.eq(is_given),
-            stores.query_index.eq(Mux(checking, walker.address[3:12], address[3:12])),
-            stores.query_mask.eq(Mux(checking, 0xFF, half_mask)),
+            stores.query_index.eq(query_index),
+            stores.query_mask.eq(query_mask),
             conflict.eq(stores.conflict),
             line.eq(Cat(address[6:12], ppn)),
         ]
@@ -300,10 +304,8 @@ class MemoryUnit(wiring.Component):
 
         # -- store lanes
         lanes = Signal(64)
-        store_source = Signal(64)
         m.d.comb += [
-            store_source.eq(self.m_data),
-            lanes.eq(rotate_left_bytes(store_source, offset)),
+            lanes.eq(rotate_left_bytes(self.m_data, offset)),
             transfers.single_address.eq(Cat(address[:12], known_ppn)),
             transfers.single_size.eq(self.m_size),
             transfers.single_data.eq(lanes),
@@ -629,12 +631,17 @@ class MemoryUnit(wiring.Component):
 
             # (in all states but this one, the port is the sequencer's)
             with m.State("Read again"):
-                m.d.sync += lookup_valid.eq(1)
+                m.d.sync += [lookup_valid.eq(1), query_index.eq(address[3:12]), query_mask.eq(half_mask)]
                 m.next = "Ready"
 
             with m.State("Read for a client"):
                 # an instruction that entered M in the last cycle may end here (`fast`), else it is looked up again
-                m.d.sync += [checking.eq(1), given_ppn.eq(client_line[6:])]
+                m.d.sync += [
+                    checking.eq(1),
+                    given_ppn.eq(client_line[6:]),
+                    query_index.eq(port_index[3:12]),
+                    query_mask.eq(0xFF),
+                ]
                 m.next = "Check"
                 act()
 
@@ -798,7 +805,7 @@ class MemoryUnit(wiring.Component):
 
             with m.State("Modify"):
                 m.d.comb += [
-                    store_source.eq(amo.result),
+                    stores.push_data.eq(Cat(amo.result[:32], Mux(offset[2], amo.result[:32], amo.result[32:]))),
                     stores.push.eq(1),
                     stores.push_address.eq(Cat(address[:12], first_ppn)),
                     stores.push_hit.eq(1),

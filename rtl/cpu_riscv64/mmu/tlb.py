@@ -1,12 +1,13 @@
 """The translation lookaside buffer, used once for fetches and once for data.
 
-The whole lookup happens in the cycle in which the address is known: entries are in LUT RAM, which is read at once, and
-what comes out of registers in the next cycle is which way hits. A cache compares its tags with the page of both ways
-then. An entry is stored as the lookup wants to see it (PTE, A/D, PMP and PMA permissions already joined, the user bit
+The set is read in the cycle in which the address is known, and both come out of registers in the next, in which it is
+decided which way hits. A cache compares its tags with the page of both ways meanwhile, and its data is on its way out
+of block RAM: the decision costs neither of them time. (LUT RAM: it gives its rows 5 ns before block RAM does on an
+ECP5.) An entry is stored as the lookup wants to see it (PTE, A/D, PMP and PMA permissions already joined, the user bit
 as two "who may" bits, no valid bit but an unused `space`). A lookup that is denied for any reason is just a miss: the
 walker finds out which fault it is.
 
-All else is slow and small: filling and flushing go through the same two ports, with comparators of their own.
+Filling and flushing read through the same port, and ask with the same comparators.
 """
 
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
@@ -106,7 +107,7 @@ class Tlb(wiring.Component):
             }
         )
 
-        # What is being filled or flushed.
+        # What is asked, filled or flushed.
         held_tag = Signal(tag_layout)
         held_value = Signal(value_layout)
         held_index = Signal(index_bits)
@@ -134,27 +135,35 @@ class Tlb(wiring.Component):
         upper = va[VA_BITS - 1 :]
         canonical = upper.all() | ~upper.any()
         physical = ~va[config.pa_width :].any()
-        answerable = Signal()  # it is an address at all
-        m.d.comb += answerable.eq(Mux(space == Space.TRANSLATED.value, canonical, physical))
 
         is_user = self.context.privilege == Privilege.USER
         by_user = Signal()
         by_supervisor = Signal()
         by_sum = Signal()
-        m.d.comb += [
-            by_user.eq(is_user),
-            by_supervisor.eq(~is_user),
-            by_sum.eq(~is_user & self.context.sum & (self.access != Access.FETCH)),
-        ]
-        wants_read = self.access == Access.LOAD
-        wants_write = self.access == Access.STORE
-        wants_execute = self.access == Access.FETCH
-        wants_execute_readable = wants_read & self.context.mxr
+        wants_read = Signal()
+        wants_write = Signal()
+        wants_execute = Signal()
+        wants_execute_readable = Signal()
+        asks = Signal()  # what was looked up is an address at all, and nothing was filled or flushed since
+        with m.If(self.lookup_enable & reads_lookup):
+            m.d.sync += [
+                held_tag.tag.eq(va[PAGE_BITS + index_bits : VA_BITS]),
+                held_tag.space.eq(space),
+                held_tag.asid.eq(self.context.asid),
+                asks.eq(Mux(space == Space.TRANSLATED.value, canonical, physical)),
+                by_user.eq(is_user),
+                by_supervisor.eq(~is_user),
+                by_sum.eq(~is_user & self.context.sum & (self.access != Access.FETCH)),
+                wants_read.eq(self.access == Access.LOAD),
+                wants_write.eq(self.access == Access.STORE),
+                wants_execute.eq(self.access == Access.FETCH),
+                wants_execute_readable.eq((self.access == Access.LOAD) & self.context.mxr),
+            ]
 
         # --- the ways ---
         tags, values, tag_writes, value_writes = [], [], [], []
         attributes = {"ram_style": "distributed"}
-        # of the set read in the last cycle
+        # of the set that was read
         same_entry = Signal(WAYS)  # fill: answers the same lookups
         empty = Signal(WAYS)
         doomed = Signal(WAYS)  # flush: goes
@@ -167,18 +176,16 @@ class Tlb(wiring.Component):
                 (tag_memory, tags, tag_writes, held_tag),
                 (value_memory, values, value_writes, held_value),
             ):
-                read, write = memory.read_port(domain="comb"), memory.write_port()
+                read, write = memory.read_port(), memory.write_port()
                 reads.append(read.data)
                 writes.append(write)
                 m.d.comb += [
                     read.addr.eq(read_index),
+                    read.en.eq(self.lookup_enable | ~reads_lookup),
                     write.addr.eq(write_index),
                     write.data.eq(row),
                 ]
             tag, value = tags[way], values[way]
-            asked_tag = tag.tag == va[PAGE_BITS + index_bits : VA_BITS]
-            asked_space = tag.space == space
-            asked_asid = tag.asid == self.context.asid[: config.asid_width]
             same_tag = tag.tag == held_tag.tag
             same_space = tag.space == held_tag.space
             same_asid = tag.asid == held_tag.asid
@@ -188,21 +195,16 @@ class Tlb(wiring.Component):
                 | (value.execute & wants_execute)
                 | (value.execute_readable & wants_execute_readable)
             )
-            hits = Signal(name=f"hits_{way}")
-            m.d.comb += hits.eq(asked_tag & asked_space & (asked_asid | tag.is_global) & may & answerable)
-            with m.If(self.lookup_enable & reads_lookup):
-                m.d.sync += [
-                    self.way_hit[way].eq(hits),
-                    self.way_ppn[way].eq(value.ppn),
-                    self.way_cacheable[way].eq(value.cacheable),
-                ]
-            m.d.sync += [
+            m.d.comb += [
+                self.way_hit[way].eq(same_tag & same_space & (same_asid | tag.is_global) & may & asks),
+                self.way_ppn[way].eq(value.ppn),
+                self.way_cacheable[way].eq(value.cacheable),
                 same_entry[way].eq(same_tag & same_space & (same_asid | tag.is_global | held_tag.is_global)),
                 empty[way].eq(tag.space == EMPTY),
                 doomed[way].eq(
                     (all_spaces | (tag.space == Space.TRANSLATED.value))
                     & (~by_asid | (same_asid & ~tag.is_global))
-                    & (~by_address | tag.superpage | (same_tag & (reading == held_index)))
+                    & (~by_address | tag.superpage | (same_tag & (deciding == held_index)))
                 ),
             ]
         m.d.comb += [
@@ -251,7 +253,7 @@ class Tlb(wiring.Component):
                             held_value[name].eq(entry[name])
                             for name in ("ppn", "read", "write", "execute", "execute_readable", "cacheable")
                         ),
-                        *(way_hit.eq(0) for way_hit in self.way_hit),
+                        asks.eq(0),
                     ]
                     m.next = "Fill reads the set"
                 flush_first()
@@ -288,7 +290,7 @@ class Tlb(wiring.Component):
         with m.If(self.flush_valid):
             m.d.sync += [
                 reading.eq(0),
-                *(way_hit.eq(0) for way_hit in self.way_hit),
+                asks.eq(0),
                 by_address.eq(self.flush.by_address & ~flushing),
                 by_asid.eq(self.flush.by_asid & ~flushing),
                 all_spaces.eq(self.flush.all_spaces | (flushing & all_spaces)),
