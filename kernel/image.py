@@ -17,8 +17,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kernel import manifest
+
+if TYPE_CHECKING:
+    from kernel.lang.stack import StackUse
 
 ARCHITECTURES = ("riscv64", "x86_64", "aarch64")
 USER_MODE = ARCHITECTURES  # where the microkernel runs programs
@@ -38,6 +42,8 @@ class Image:
     sizes    bytes of text, rodata, data, bss, and of the boot file
     cached   whether it was there already
     seconds  how long it took, wall clock
+    stacks   the stack that every entry of the kernel needs, of what it has, and every program
+    paths    what each entry of the kernel calls to need it
     holders  who will hold what: what `caps` shows when the system has started
     """
 
@@ -47,12 +53,18 @@ class Image:
     sizes: dict[str, int]
     cached: bool
     seconds: float
+    stacks: str
+    paths: str
     holders: str
 
     def __str__(self) -> str:
         parts = ", ".join(f"{name} {size}" for name, size in self.sizes.items())
         how = "unchanged" if self.cached else "built"
         return f"{self.path}: {self.arch} kernel, {how} in {self.seconds:.2f} s: {parts} bytes"
+
+    def report(self, verbose: bool = False) -> str:
+        """How large, the stack that it needs (`verbose`: for what), and who will hold what."""
+        return f"{self}\n{self.stacks}{self.paths if verbose else ''}{self.holders}"
 
 
 def build(arch: str, report: Callable[[str], None] = lambda step: None) -> Image:
@@ -69,7 +81,8 @@ def build(arch: str, report: Callable[[str], None] = lambda step: None) -> Image
     except manifest.BuildError as error:
         raise ImageError(f"the {arch} kernel does not build:\n{error}") from None
     seconds = time.monotonic() - started
-    return Image(arch, place / "kernel", place / "kernel.elf", facts["sizes"], cached, seconds, facts["holders"])
+    texts = (facts[name] for name in ("stacks", "paths", "holders"))
+    return Image(arch, place / "kernel", place / "kernel.elf", facts["sizes"], cached, seconds, *texts)
 
 
 def write(arch: str, out: Path, report: Callable[[str], None] = lambda step: None) -> Image:
@@ -98,27 +111,33 @@ def child() -> None:
 
 
 def _link(name: str, directory: Path, report: Callable[[str], None]) -> dict[str, object]:
-    """Compiles and links into `directory`; gives the sizes, and who holds what."""
-    from kernel import link, programs
+    """Compiles and links into `directory`; gives the sizes, and the texts of an Image."""
+    from kernel import archive, link, programs
     from kernel.arch import entry, layout
     from kernel.fault import kernel_panic_stacked
     from kernel.lang import build as compiler
+    from kernel.lang import stack
     from kernel.services.description import SYSTEM
 
     script = directory / "kernel.ld"
     script.write_text(link.script(layout.LINKER))
-    with compiler.Session(name, report) as session:  # The largest piece first.
-        kernel = session.start("kernel", [*entry.ROOTS, kernel_panic_stacked], optimize="-Os", defines=FLAGS)
+    with compiler.Session(name, report) as session:
         assembly = session.submit("assembly", compiler.compile_assembly, entry.ASSEMBLY, name)
-        archive = compiler.compile_assembly(programs.ARCHIVE_ASSEMBLY, name, programs.build_archive(session))
+        user = programs.Builder(session)
+        user.start_first()
+        kernel = session.start("kernel", [*entry.ROOTS, kernel_panic_stacked], optimize="-Os", defines=FLAGS)
+        user.start_then()
+        files = user.finish()
         made = kernel()
+    (directory / link.ARCHIVE).write_bytes(archive.pack(files))
     report("linking")
     flags = ["-T", str(script), "-z", "max-page-size=4096", "--no-pie", "-z", "norelro"]
     elf = directory / "kernel.elf"
     table: list[tuple[int, str]] = []
     for _ in range(3):
-        symbols = compiler.compile_assembly(symbol_assembly(table), name)
-        compiler.link([assembly.result(), made.path, symbols, archive], name, elf, flags)
+        for blob, content in zip((link.SYMBOLS, link.NAMES), symbol_table(table), strict=True):
+            (directory / blob).write_bytes(content)
+        compiler.link([assembly.result(), made.path], name, elf, flags, link.BLOBS)
         parsed = Elf(elf.read_bytes())
         found = parsed.functions()
         if found == table:
@@ -140,20 +159,26 @@ def _link(name: str, directory: Path, report: Callable[[str], None]) -> dict[str
         "bss": at["bss_end"] - at["bss_start"],
         "file": len(packed),
     }
-    return {"sizes": sizes, "holders": SYSTEM.report()}
+    uses = stack.report(made)
+    stacks = _stacks(uses, {name: Elf(file).stack for name, file in files.items()})
+    paths = "".join(f"{use}\n" for use in uses)
+    return {"sizes": sizes, "stacks": stacks, "paths": paths, "holders": SYSTEM.report()}
 
 
-def symbol_assembly(table: list[tuple[int, str]]) -> str:
-    """The packed symbol table that kernel/symbols.py reads."""
-    lines = ['    .section .kernel_symbols, "a"', "    .balign 8"]
-    lines += ["    .globl kernel_symbols, kernel_symbol_table, kernel_symbol_names"]
-    lines += ["kernel_symbols:", f"    .quad {len(table)}", "kernel_symbol_table:"]
-    at = 0
+def _stacks(uses: "list[StackUse]", programs: dict[str, int]) -> str:
+    """A table of the stack that the kernel's entries need, of what they have, and that programs need, which get it."""
+    rows = [("entry", "stack", "of"), *((use.entry, str(use.bytes), str(use.limit)) for use in uses)]
+    rows += [("program", "stack", "of"), *((name, str(size), "") for name, size in programs.items())]
+    return "".join(f"{name:24} {size:>6} {limit:>6}".rstrip() + "\n" for name, size, limit in rows)
+
+
+def symbol_table(table: list[tuple[int, str]]) -> tuple[bytes, bytes]:
+    """The packed symbol table that kernel/symbols.py reads, of (offset, name): the count and the rows; the names."""
+    rows, names = [struct.pack("<Q", len(table))], b""
     for offset, name in table:
-        lines.append(f"    .long {offset}, {at}, {len(name)}")
-        at += len(name)
-    lines += ["kernel_symbol_names:", *(f'    .ascii "{name}"' for _, name in table), ""]
-    return "\n".join(lines)
+        rows.append(struct.pack("<III", offset, len(names), len(name)))
+        names += name.encode()
+    return b"".join(rows), names
 
 
 class Elf:
@@ -167,6 +192,7 @@ class Elf:
         self.segments = [struct.unpack_from("<IIQQQQQQ", data, ph_offset + n * ph_size) for n in range(ph_count)]
         sections = [struct.unpack_from("<IIQQQQIIQQ", data, sh_offset + n * sh_size) for n in range(sh_count)]
         names = sections[struct.unpack_from("<H", data, 62)[0]][4]
+        self.stack = next((s[6] for s in self.segments if s[0] == 0x6474_E551), 0)  # PT_GNU_STACK
         self.allocated = {self._text(names + s[0]) for s in sections if s[2] & 2 and s[5]}  # SHF_ALLOC
         self.symbols: dict[str, int] = {}
         self._functions: list[tuple[int, str]] = []
@@ -220,7 +246,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         made = write(options.arch, options.out, _print) if options.out else build(options.arch, _print)
-        print(f"{made}\n{made.holders}", end="")
+        print(made.report(), end="")
     except (ImageError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -1,7 +1,7 @@
 """The linker script of a kernel image, from a few numbers of the architecture.
 
     text      read, execute     image_start .. text_end
-    rodata    read              .. rodata_end       (with the symbol table for backtraces)
+    rodata    read              .. rodata_end       (with the symbol table for backtraces, and the programs)
     data      read, write       .. data_end         what the boot file holds ends here
     bss       read, write       bss_start .. bss_end
     guard     nothing           a page
@@ -16,7 +16,12 @@ Every border is a page's. All of it is one range of physical memory, so that phy
 from dataclasses import dataclass
 
 STACK_BYTES = 16 << 10
+TRAP_BYTES = 4 << 10
+"""Of the stack, what every entry leaves to a trap of the kernel's own: for its frame, and for who serves it."""
+ENTRY_BYTES = STACK_BYTES - TRAP_BYTES
 PANIC_STACK_BYTES = 8 << 10
+SYMBOLS, NAMES, ARCHIVE = BLOBS = ("symbols.bin", "names.bin", "programs.bin")
+"""Files that are linked as they are: what kernel/symbols.py reads, in two parts, and the archive of the programs."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,17 @@ SECTIONS {{
     }} :text
     .rodata : AT(ADDR(.rodata) - image_offset) {{
         *(.rodata .rodata.* .srodata .srodata.*)
-        KEEP(*(.kernel_symbols))
+        . = ALIGN(8);
+        kernel_symbols = .;
+        kernel_symbol_table = . + 8;
+        KEEP(*{SYMBOLS}(.data))
+        . = ALIGN(8);
+        kernel_symbol_names = .;
+        KEEP(*{NAMES}(.data))
+        . = ALIGN({linker.page});
+        user_archive = .;
+        KEEP(*{ARCHIVE}(.data))
+        user_archive_end = .;
         . = ALIGN({linker.page});
         rodata_end = .;
     }} :rodata

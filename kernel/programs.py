@@ -1,9 +1,9 @@
 """The user programs of an image, and the archive that carries them. Part of an image build's own process."""
 
 import importlib
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from kernel import archive
 from kernel.lang.build import Session
 from kernel.lang.declare import Function
 from kernel.services import run
@@ -25,19 +25,17 @@ PROGRAMS = {
 }
 """Name in the archive, and the module whose `main` it is. Those that `run` starts: kernel/services/run."""
 
-TOGETHER = (
-    ("s-init", "hostile", "fuzz", "kills", "ipcbench"),  # They load programs: most of their code is the same.
-    (
-        "clock_server",
-        "ipcbench-peer",
-        "trial",
-        "hello",
-        "pages",
-        "spin",
-        "wild",
-    ),  # Small: a start of the compiler each.
+FIRST = (
+    ("clock_server", "ipcbench-peer", "trial", "hello", "pages", "spin", "wild"),
+    ("console",),
+    ("atlas",),
 )
-"""Programs that the compiler gets as one; the others it gets one by one, since one is what a change usually is in."""
+THEN = (
+    ("s-init", "hostile", "fuzz", "kills", "ipcbench"),
+    ("shell",),
+)
+"""Units of the compiler: what it gets as one. They share most of their code, or are too small for a start of it each;
+what a change usually is in is a unit of its own. FIRST is what it works on while the kernel's source is read."""
 
 
 def main_of(module: str) -> Function:
@@ -45,29 +43,32 @@ def main_of(module: str) -> Function:
     return importlib.import_module(module).main
 
 
-def build_archive(session: Session) -> bytes:
-    """The archive of all programs of the default image."""
-    sources = PROGRAMS | {program.name: program.source for program in run.PROGRAMS}
-    written_in_c = [name for name, source in sources.items() if source.endswith(".c")]
-    mains = {name: main_of(source) for name, source in sources.items() if name not in written_in_c}
-    large, small = TOGETHER
-    units = [large, *((name,) for name in mains if name not in (*large, *small)), small]
-    started = {
-        name: session.submit(name, build_c_program, (ROOT / sources[name]).read_text(), session.target.name).result
-        for name in written_in_c
-    }
-    for unit in units:
-        started |= start_programs(session, {name: mains[name] for name in unit})
-    files = {name: finish() for name, finish in started.items()}  # Links what is compiled while the rest is.
-    return archive.pack({name: files[name] for name in sources})
+class Builder:
+    """All programs of the default image, as they are built: started in two parts, then finished."""
 
+    def __init__(self, session: Session):
+        self._session = session
+        self._sources = PROGRAMS | {program.name: program.source for program in run.PROGRAMS}
+        self._started: dict[str, Callable[[], bytes]] = {}
 
-ARCHIVE_ASSEMBLY = """
-    .section .rodata.archive, "a"
-    .balign 4096
-    .globl user_archive, user_archive_end
-user_archive:
-    .incbin "data"
-user_archive_end:
-"""
-"""The archive as a part of the kernel's read-only data."""
+    def start_first(self) -> None:
+        """What is compiled soonest: programs in C, those of FIRST, and those that are in no unit."""
+        in_c = [name for name, source in self._sources.items() if source.endswith(".c")]
+        for name in in_c:
+            text = (ROOT / self._sources[name]).read_text()
+            self._started[name] = self._session.submit(name, build_c_program, text, self._session.target.name).result
+        placed = {name for unit in (*FIRST, *THEN) for name in unit}
+        self._start([*FIRST, *((name,) for name in self._sources if name not in placed and name not in in_c)])
+
+    def start_then(self) -> None:
+        """The others."""
+        self._start(THEN)
+
+    def finish(self) -> dict[str, bytes]:
+        """Their ELF files by name. Links each of them when it is compiled, while the others are."""
+        files = {name: finish() for name, finish in self._started.items()}
+        return {name: files[name] for name in self._sources}
+
+    def _start(self, units: Iterable[Sequence[str]]) -> None:
+        for unit in units:
+            self._started |= start_programs(self._session, {name: main_of(self._sources[name]) for name in unit})

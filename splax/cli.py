@@ -112,8 +112,9 @@ def build_kernel(
     out: Annotated[Path | None, typer.Option(help="Write the boot file here, and beside it its ELF file.")] = None,
     iso: Annotated[Path | None, typer.Option(help="x86_64: write a GRUB disc image for BIOS and UEFI.")] = None,
     append: AppendOption = "",
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also say what needs the stack.")] = False,
 ) -> None:
-    """Builds the kernel's image; says how large it is, and who will hold what."""
+    """Builds the kernel's image; says how large it is, what stack it needs, and who will hold what."""
     from .kernel import build, check_arch, check_iso, write_iso
 
     check_arch(arch)
@@ -121,7 +122,7 @@ def build_kernel(
         raise InputError("--append is for the disc image's command line", "name the image with --iso")
     if iso is not None:
         check_iso(arch, iso)
-    print(build(arch, out))
+    print(build(arch, out, verbose))
     if iso is not None:
         print(write_iso(arch, iso, append))
 

@@ -16,14 +16,14 @@ def check_arch(arch: str) -> None:
         raise InputError(f"unknown architecture {arch!r}", f"use one of {', '.join(image.ARCHITECTURES)}")
 
 
-def build(arch: str, out: Path | None) -> str:
-    """Builds; writes `out` and `out`.elf if a place is named; gives what to print: a line, and who holds what."""
+def build(arch: str, out: Path | None, verbose: bool = False) -> str:
+    """Builds; writes `out` and `out`.elf if a place is named; gives what to print."""
     check_arch(arch)
     check_place(out)
     try:
         with Progress().building(f"the {arch} kernel") as report:
             made = image.write(arch, out, report) if out else image.build(arch, report)
-        return f"{made}\n{made.holders}".rstrip()
+        return made.report(verbose).rstrip()
     except image.ImageError as error:
         raise BuildError(str(error)) from error
     except OSError as error:

@@ -12,6 +12,7 @@ from kernel.core.access import endpoint_at, notification_at, slice_at, table_at,
 from kernel.core.objects import Endpoint, Queue, Slot, Thread
 from kernel.core.state import kernel
 from kernel.lang import *
+from kernel.link import ENTRY_BYTES
 
 NEVER_TIMES_OUT = 0xFFFF_FFFF_FFFF_FFFF
 
@@ -108,7 +109,7 @@ def hand_call_over(thread: Ptr[Thread], endpoint: Ptr[Endpoint], receiver: Ptr[T
     switch_to(receiver)
 
 
-@fn(symbol="fast_call", entry=True, section=".text.hot.fast_call")
+@fn(symbol="fast_call", entry=True, stack=ENTRY_BYTES, section=".text.hot.fast_call")
 def call(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     """CALL with a receiver waiting; gives the receiver, whose message is in the caller's frame."""
     if thread.frame.capability != 0 or thread.frame.timeout != NEVER_TIMES_OUT:
@@ -129,7 +130,7 @@ def call(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     return receiver
 
 
-@fn(symbol="fast_call_granting", entry=True, section=".text.hot.fast_call_granting")
+@fn(symbol="fast_call_granting", entry=True, stack=ENTRY_BYTES, section=".text.hot.fast_call_granting")
 def call_granting(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     """CALL with a capability that is derived, and a receiver waiting that has a place for it."""
     option = Option(thread.frame.option)
@@ -170,7 +171,7 @@ def call_granting(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     return receiver
 
 
-@fn(symbol="fast_notify", entry=True, section=".text.hot.fast_notify")
+@fn(symbol="fast_notify", entry=True, stack=ENTRY_BYTES, section=".text.hot.fast_notify")
 def notify(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     """NOTIFY with a waiter more urgent than all who are ready; gives it, with the bits in its frame."""
     found = named(thread, thread.frame.handle, 2)
@@ -210,7 +211,7 @@ def notify(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     return waiter
 
 
-@fn(symbol="fast_reply_receive", entry=True, section=".text.hot.fast_reply_receive")
+@fn(symbol="fast_reply_receive", entry=True, stack=ENTRY_BYTES, section=".text.hot.fast_reply_receive")
 def reply_receive(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     """REPLY_RECEIVE with a caller and no sender waiting; gives the caller, whose answer is in the server's frame."""
     if thread.frame.capability != 0 or thread.frame.timeout != NEVER_TIMES_OUT or thread.caller is None:

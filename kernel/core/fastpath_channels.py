@@ -9,9 +9,10 @@ from kernel.core.access import channel_at
 from kernel.core.fastpath import free_slot, named
 from kernel.core.objects import CHANNEL_PLACES, Thread
 from kernel.lang import *
+from kernel.link import ENTRY_BYTES
 
 
-@fn(symbol="fast_channel_send", entry=True, section=".text.hot.fast_channel_send")
+@fn(symbol="fast_channel_send", entry=True, stack=ENTRY_BYTES, section=".text.hot.fast_channel_send")
 def send(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     """CHANNEL_SEND of a frame that is shared, into a channel with room."""
     option = Option(thread.frame.option)
@@ -40,7 +41,7 @@ def send(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     return thread
 
 
-@fn(symbol="fast_channel_receive", entry=True, section=".text.hot.fast_channel_receive")
+@fn(symbol="fast_channel_receive", entry=True, stack=ENTRY_BYTES, section=".text.hot.fast_channel_receive")
 def receive(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     """CHANNEL_RECEIVE of a frame into a place that is empty."""
     words = ptr(thread.frame.words)

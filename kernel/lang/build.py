@@ -128,13 +128,13 @@ def _intact(path: Path, check: Path) -> bool:
         return False
 
 
-def run_zig(arguments: Sequence[str]) -> None:
+def run_zig(arguments: Sequence[str], directory: Path = ROOT) -> None:
     """`zig cc ...` and its like; anything it says is an error, since generated C must not even warn."""
     zig, _ = compiler()
     # Where nobody has a home, as in a build farm, zig has no place for its cache.
     place = {} if "HOME" in os.environ else {"ZIG_GLOBAL_CACHE_DIR": str(cache_directory() / "zig")}
     command = [zig, *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=place | os.environ, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, cwd=directory, env=place | os.environ, check=False)
     if result.returncode or result.stderr.strip():
         raise ToolError(f"zig {' '.join(arguments)}: status {result.returncode}\n{result.stdout}{result.stderr}")
 
@@ -154,17 +154,16 @@ def compile_c(text: str, flags: Sequence[str], suffix: str, *, link: Sequence[st
     return cached([text, runtime, " ".join([*flags, *link]), compiler()[1]], suffix, make)
 
 
-def compile_assembly(text: str, arch: str, data: bytes = b"") -> Path:
-    """Assembly text (with C's preprocessor) to an object; cached. `data` is what `.incbin "data"` includes."""
+def compile_assembly(text: str, arch: str) -> Path:
+    """Assembly text (with C's preprocessor) to an object; cached."""
 
     def make(output: Path) -> None:
         source = output.with_suffix(".S")
         source.write_text(text)
-        (output.parent / "data").write_bytes(data)
-        places = [f"-ffile-prefix-map={output.parent}=generated", "-I", str(output.parent)]
-        run_zig(["cc", *target(arch).flags, *places, "-c", str(source), "-o", str(output)])
+        prefix = f"-ffile-prefix-map={output.parent}=generated"
+        run_zig(["cc", *target(arch).flags, prefix, "-c", str(source), "-o", str(output)])
 
-    return cached([text, data, arch, compiler()[1]], ".S.o", make)
+    return cached([text, arch, compiler()[1]], ".S.o", make)
 
 
 @dataclass(frozen=True)
@@ -254,10 +253,16 @@ def build_object(roots: Sequence[Function], arch: str, *, optimize: str = "-O2",
         return session.start("program", roots, optimize=optimize, defines=defines)()
 
 
-def link(inputs: Sequence[Path], arch: str, output: Path, flags: Sequence[str] = ()) -> Path:
-    """Links objects and assembly files (.S) to a static executable with lld; `flags` are lld's, e.g. `-T`, `script`."""
+def link(inputs: Sequence[Path], arch: str, output: Path, flags: Sequence[str] = (), blobs: Sequence[str] = ()) -> Path:
+    """Links objects and assembly files (.S) to a static executable with lld; `flags` are lld's, e.g. `-T`, `script`.
+
+    `blobs` are files beside `output` that are linked as they are: each is a section `.data` of its file.
+    """
     objects = [compile_assembly(p.read_text(), arch) if p.suffix == ".S" else p for p in inputs]
-    run_zig(["ld.lld", "-static", "--gc-sections", *flags, *map(str, objects), "-o", str(output)])
+    binaries = ["--format=binary", *blobs] if blobs else []  # Names, not paths: symbols are made of them.
+    run_zig(
+        ["ld.lld", "-static", "--gc-sections", *flags, *map(str, objects), *binaries, "-o", str(output)], output.parent
+    )
     return output
 
 

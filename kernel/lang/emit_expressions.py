@@ -404,22 +404,22 @@ class EmitExpressions:
         return f"(({self.types.name(node.type)}){self.expression(node.operand)})"
 
 
-_AT = """static inline {pointer}{name}({span} span, u64 index, PanicSite *site) {{
+_AT = """KP_HELPER {pointer}{name}({span} span, u64 index, PanicSite *site) {{
     return &span.data[kp_index(index, span.length, site)];
 }}"""
 
-_PART = """static inline {span} {name}({span} span, u64 start, u64 stop, PanicSite *site) {{
+_PART = """KP_HELPER {span} {name}({span} span, u64 start, u64 stop, PanicSite *site) {{
     if (KP_UNLIKELY(start > stop || stop > span.length)) kernel_panic(site, start, stop);
     return ({span}){{start ? span.data + start : span.data, stop - start}};
 }}"""
 
-_EXACT = """static inline {to} {name}({have} value, PanicSite *site) {{
+_EXACT = """KP_HELPER {to} {name}({have} value, PanicSite *site) {{
     {to} result;
     if (KP_UNLIKELY(__builtin_add_overflow(value, ({have})0, &result))) kernel_panic(site, (u64)value, 0);
     return result;
 }}"""
 
-_MEMBER = """static inline {name} {helper}({base} value, PanicSite *site) {{
+_MEMBER = """KP_HELPER {name} {helper}({base} value, PanicSite *site) {{
     switch (value) {{
 {cases}
         return ({name})value;

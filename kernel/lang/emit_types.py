@@ -1,6 +1,7 @@
 """C for types: names, definitions in the order C wants them, constants."""
 
 import re
+from functools import cache
 
 from kernel.lang import types
 from kernel.lang.types import (
@@ -177,10 +178,10 @@ def number(value: int, kind: Type | None = None) -> str:
     return text + ("ll" if wide or value > 0x7FFFFFFF else "")
 
 
+_C_BYTES = [chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in range(256)]
+
+
+@cache
 def c_string(data: bytes) -> str:
     """A C string literal of exactly these bytes (plus C's zero, which is never counted)."""
-    out = []
-    for byte in data:
-        char = chr(byte)
-        out.append(char if 32 <= byte < 127 and char not in '"\\?' else f"\\{byte:03o}")
-    return '"' + "".join(out) + '"'
+    return '"' + "".join([_C_BYTES[byte] for byte in data]) + '"'

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,8 +106,7 @@ def short_file(file: str) -> str:
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.as_posix()
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """Where in the source something stands; columns count characters from 0, `end_column` is exclusive."""
 
     file: str

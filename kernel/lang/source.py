@@ -6,7 +6,8 @@ import linecache
 from kernel.lang.errors import Diagnostics, Refused, Span
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef
-_parsed: dict[str, tuple[list[str], dict[tuple[int, str], _Definition]]] = {}
+_parsed: dict[str, tuple[list[str], dict[tuple[int, str], _Definition], bool]] = {}
+"""By file: its lines, its functions, whether all of it is ASCII."""
 
 
 def _functions(file: str) -> dict[tuple[int, str], _Definition]:
@@ -16,7 +17,8 @@ def _functions(file: str) -> dict[tuple[int, str], _Definition]:
     if file in _parsed and _parsed[file][0] is lines:
         return _parsed[file][1]
     found: dict[tuple[int, str], _Definition] = {}
-    blocks: list[ast.AST] = [ast.parse("".join(lines), file)]
+    text = "".join(lines)
+    blocks: list[ast.AST] = [ast.parse(text, file)]
     while blocks:
         for node in ast.iter_child_nodes(blocks.pop()):
             if isinstance(node, _Definition):
@@ -24,7 +26,7 @@ def _functions(file: str) -> dict[tuple[int, str], _Definition]:
                 found[first, node.name] = node
             if isinstance(node, (ast.stmt, ast.excepthandler, ast.match_case)):  # No function is in an expression.
                 blocks.append(node)
-    _parsed[file] = (lines, found)
+    _parsed[file] = (lines, found, text.isascii())
     return found
 
 
@@ -47,8 +49,11 @@ def span_of(node: ast.AST, file: str, function: str) -> Span:
     line = getattr(node, "lineno", 1)
     start = getattr(node, "col_offset", 0)
     end = getattr(node, "end_col_offset", start + 1)
+    one_line = getattr(node, "end_lineno", line) == line
+    if one_line and file in _parsed and _parsed[file][2]:
+        return Span(file, line, start, end, function)
     text = linecache.getline(file, line)
-    if getattr(node, "end_lineno", line) != line:
+    if not one_line:
         end = len(text.rstrip("\n"))
     if text.isascii():
         return Span(file, line, start, end, function)

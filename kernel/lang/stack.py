@@ -6,7 +6,7 @@ known targets), so the call graph that the linker sees is the whole truth, helpe
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,17 +31,25 @@ class MachineFunction:
 
 @dataclass(frozen=True)
 class StackUse:
-    """The deepest path from one function: bytes, and the functions on it with their frames."""
+    """The deepest path from one function.
+
+    bytes     that it takes
+    path      the functions on it with their frames
+    external  symbols of other objects that its functions name: what those take is not counted
+    limit     bytes that its declaration gives it, if it does
+    """
 
     entry: str
     bytes: int
     path: tuple[tuple[str, int], ...]
     external: tuple[str, ...]
+    limit: int | None = None
 
     def __str__(self) -> str:
         path = " -> ".join(f"{name} ({frame})" for name, frame in self.path)
         outside = f"; not counted: {', '.join(self.external)}" if self.external else ""
-        return f"{self.entry}: {self.bytes} bytes of stack: {path}{outside}"
+        limit = f" of {self.limit}" if self.limit is not None else ""
+        return f"{self.entry}: {self.bytes}{limit} bytes of stack: {path}{outside}"
 
 
 @lru_cache(maxsize=16)
@@ -154,8 +162,9 @@ def report(made: "Object") -> list[StackUse]:
     """The stack use of every root and entry of a program, deepest first."""
     functions = machine_functions(made.path)
     wanted = [f for f in made.program.bodies if f.entry or f in made.program.roots]
-    names = {made.emitter.function_names[f] for f in wanted}
-    return sorted((stack_use(functions, n, made.arch) for n in names), key=lambda u: (-u.bytes, u.entry))
+    limits = {made.emitter.function_names[f]: f.stack for f in wanted}
+    uses = (replace(stack_use(functions, name, made.arch), limit=limit) for name, limit in limits.items())
+    return sorted(uses, key=lambda use: (-use.bytes, use.entry))
 
 
 def check(made: "Object") -> None:

@@ -28,6 +28,9 @@ from kernel.user.layout import LINKED_AT
 ARCHITECTURES: dict[str, ModuleType] = {"riscv64": riscv64, "x86_64": x86_64, "aarch64": aarch64}
 STACK_SLACK = 256
 """Bytes of stack for what is not compiled: the first call, the pushes around a system call."""
+FLAGS = ("-mllvm", "-inline-asm-instr-cost=5")
+"""A system call is one instruction to the inliner and thirty to the program: with it, programs are twice as large and
+take twice as long to compile. The checks of the language are inlined all the same."""
 START = "program_start"
 """What the first instructions call, by name."""
 C_STACK_BYTES = 16 << 10
@@ -80,7 +83,7 @@ def start_programs(
     They are one piece for the compiler: what they share is compiled once. The linker gives each of them what it needs.
     """
     arch = session.target.name
-    flags = (*ARCHITECTURES[arch].MODEL_FLAGS, *(() if symbols else ("-g0",)))
+    flags = (*FLAGS, *ARCHITECTURES[arch].MODEL_FLAGS, *(() if symbols else ("-g0",)))
     starters = {name: START if len(mains) == 1 else f"{START}_{number}" for number, name in enumerate(mains)}
     roots = [*(starter(main, starters[name]) for name, main in mains.items()), panicked]
     compiled = session.start(", ".join(mains), roots, optimize="-Os", defines=flags)

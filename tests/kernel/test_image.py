@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel import image, manifest
+from kernel import image, link, manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,11 +85,25 @@ def test_every_function_is_in_the_packed_symbol_table(arch: str) -> None:
     flat = elf.flat()
     at = elf.symbols["kernel_symbols"] - elf.symbols["image_start"]
     (count,) = struct.unpack_from("<Q", flat, at)
-    names = at + 8 + 12 * count
+    names = elf.symbols["kernel_symbol_names"] - elf.symbols["image_start"]
     table = [struct.unpack_from("<III", flat, at + 8 + 12 * n) for n in range(count)]
     packed = [(offset, flat[names + name : names + name + length].decode()) for offset, name, length in table]
     assert packed == elf.functions() and len(packed) > 50
     assert [offset for offset, _ in packed] == sorted(offset for offset, _ in packed)
+
+
+@pytest.mark.parametrize("arch", image.ARCHITECTURES)
+def test_every_entry_has_a_stack_that_it_fits_and_every_program_is_listed(arch: str) -> None:
+    """All that assembly enters; two of them one after the other take no more than there is."""
+    rows = [line.split() for line in image.build(arch).stacks.splitlines()]
+    programs = rows.index(["program", "stack", "of"])
+    entries = {name: (int(used), int(limit)) for name, used, limit in rows[1:programs]}
+    assert {"kernel_start", "trap_from_user", "trap_from_kernel", "fast_call", "kernel_panic_stacked"} <= set(entries)
+    assert all(0 < used <= limit <= link.STACK_BYTES for used, limit in entries.values())
+    from_kernel = entries.pop("trap_from_kernel")[1]
+    assert max(limit for _, limit in entries.values()) + from_kernel <= link.STACK_BYTES
+    listed = {name: int(used) for name, used in rows[programs + 1 :]}
+    assert {"s-init", "shell", "hello", "hello-c"} <= set(listed) and all(used > 0 for used in listed.values())
 
 
 @pytest.mark.parametrize("arch", ["riscv64", "aarch64"])

@@ -1,6 +1,7 @@
 """`splax build-kernel` and `splax qemu --arch`: the kernel from one command, and what bad input gets."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -37,6 +38,9 @@ def test_build_kernel_writes_image_and_symbols_and_says_how_large(splax: Splax, 
     assert f"{arch} kernel" in done.stdout and f"file {(tmp_path / 'kernel').stat().st_size}" in done.stdout
     assert (tmp_path / "kernel.elf").read_bytes()[:4] == b"\x7fELF"
     assert done.stdout.endswith(SYSTEM.report()), "who will hold what"
+    assert re.search(r"^trap_from_user +\d+ +12288$", done.stdout, re.M) and " -> " not in done.stdout
+    more = splax("build-kernel", "--arch", arch, "--verbose")
+    assert re.search(r"^trap_from_user: \d+ of 12288 bytes of stack: trap_from_user \(\d+\) -> ", more.stdout, re.M)
 
 
 def test_a_disc_image_is_written_for_x86_64_only(splax: Splax, tmp_path: Path) -> None:

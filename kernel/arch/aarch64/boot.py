@@ -9,6 +9,7 @@ from kernel.arch.aarch64.specifier import interrupt_of
 from kernel.boot_info import BootInfo, Protocol, RegionKind, mark_region
 from kernel.devicetree import NO_NODE, Range, TreeError
 from kernel.lang import *
+from kernel.link import ENTRY_BYTES
 from kernel.linked import image_end
 from kernel.main import kernel_main
 
@@ -18,7 +19,7 @@ boot_info = variable(BootInfo)
 acpi_found = variable(acpi.Found)
 
 
-@fn(symbol="kernel_start", stack=12 << 10)
+@fn(symbol="kernel_start", stack=ENTRY_BYTES)
 def start(device_tree: u64, image: u64) -> Never:
     """Called by `entry` on the boot CPU: the physical addresses of the device tree (or 0) and of the image."""
     info = ptr(boot_info)

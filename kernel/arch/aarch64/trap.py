@@ -23,6 +23,7 @@ from kernel.core.access import thread_at
 from kernel.core.objects import Thread
 from kernel.core.state import kernel
 from kernel.lang import *
+from kernel.link import ENTRY_BYTES, PANIC_STACK_BYTES, TRAP_BYTES
 from kernel.printing import put
 
 
@@ -225,7 +226,7 @@ kernel_panic:
 """
 
 
-@fn(symbol="trap_from_user", entry=True)
+@fn(symbol="trap_from_user", entry=True, stack=ENTRY_BYTES)
 def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
     """An exception of user code; gives the frame to go on with."""
     thread = thread_at(address_of(frame))
@@ -270,7 +271,7 @@ def resume_frame(next: Ptr[Thread] | None) -> Ptr[TrapFrame]:
     return pointer_at(address_of(some(thread)), TrapFrame)
 
 
-@fn(symbol="trap_from_kernel", entry=True)
+@fn(symbol="trap_from_kernel", entry=True, stack=TRAP_BYTES - _SIZE)
 def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
     """An interrupt while the kernel waited, or a fault of the kernel's own."""
     if frame.kind == Kind.IRQ.value:
@@ -279,7 +280,7 @@ def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
         kernel_fault(frame, "fault in the kernel")
 
 
-@fn(symbol="trap_overflow", entry=True)
+@fn(symbol="trap_overflow", entry=True, stack=PANIC_STACK_BYTES - _SIZE)
 def trap_overflow(frame: Ptr[TrapFrame]) -> None:
     """The kernel stack has no room for a frame: it has overflowed into the guard page, or sp is wild."""
     kernel_fault(frame, "kernel stack overflow")

@@ -7,6 +7,7 @@ from kernel.arch.riscv64 import console, interrupts, layout, paging, power, sbi,
 from kernel.boot_info import BootInfo, Protocol, RegionKind, mark_region, set_text
 from kernel.devicetree import NO_NODE, Range, TreeError
 from kernel.lang import *
+from kernel.link import ENTRY_BYTES
 from kernel.linked import image_end
 from kernel.main import kernel_main
 
@@ -15,7 +16,7 @@ HEADER_BYTES = 40
 boot_info = variable(BootInfo)
 
 
-@fn(symbol="kernel_start", stack=12 << 10)
+@fn(symbol="kernel_start", stack=ENTRY_BYTES)
 def start(hart: u64, device_tree: u64, image: u64) -> Never:
     """Called by `entry` on the boot hart: its id, the physical addresses of the device tree and of the image."""
     info = ptr(boot_info)

@@ -23,6 +23,7 @@ from kernel.core.access import thread_at
 from kernel.core.objects import Thread
 from kernel.core.state import kernel
 from kernel.lang import *
+from kernel.link import ENTRY_BYTES, PANIC_STACK_BYTES, TRAP_BYTES
 from kernel.printing import put
 
 CAUSE_MASK = (1 << 63) - 1
@@ -235,13 +236,13 @@ def start_users(info: Ptr[BootInfo]) -> Never:
     enter(resume_frame(system_calls.leave_kernel()))
 
 
-@fn(symbol="trap_call_from_user", entry=True)
+@fn(symbol="trap_call_from_user", entry=True, stack=ENTRY_BYTES)
 def trap_call_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
     """A system call that is not on the fast path; gives the frame to go on with."""
     return resume_frame(system_calls.system_call(thread_at(address_of(frame))))
 
 
-@fn(symbol="trap_from_user", entry=True)
+@fn(symbol="trap_from_user", entry=True, stack=ENTRY_BYTES)
 def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
     """A trap of user code; gives the frame to go on with."""
     thread = thread_at(address_of(frame))
@@ -268,7 +269,7 @@ def resume_frame(next: Ptr[Thread] | None) -> Ptr[TrapFrame]:
     return pointer_at(address_of(some(thread)), TrapFrame)
 
 
-@fn(symbol="trap_from_kernel", entry=True)
+@fn(symbol="trap_from_kernel", entry=True, stack=TRAP_BYTES - _SLOT)
 def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
     """An interrupt while the kernel waited, or a fault of the kernel's own."""
     if frame.scause >> 63 != 0:
@@ -279,7 +280,7 @@ def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
         kernel_fault(frame, "fault in the kernel")
 
 
-@fn(symbol="trap_overflow", entry=True)
+@fn(symbol="trap_overflow", entry=True, stack=PANIC_STACK_BYTES - _SLOT)
 def trap_overflow(frame: Ptr[TrapFrame]) -> None:
     """The kernel stack has no room for a frame: it has overflowed into the guard page, or sp is wild."""
     kernel_fault(frame, "kernel stack overflow")

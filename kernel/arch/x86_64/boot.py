@@ -11,6 +11,7 @@ from kernel.arch.x86_64.platform import platform
 from kernel.boot_info import MAX_REGIONS, BootInfo, Protocol, RegionKind, mark_region
 from kernel.boot_stop import refuse
 from kernel.lang import *
+from kernel.link import ENTRY_BYTES
 from kernel.linked import image_end
 from kernel.main import kernel_main
 from kernel.printing import put
@@ -44,7 +45,7 @@ def memory_size(info: Ptr[BootInfo]) -> u64:
     return total
 
 
-@fn(symbol="kernel_start", stack=12 << 10)
+@fn(symbol="kernel_start", stack=ENTRY_BYTES)
 def start(protocol: u32, information: u64) -> Never:
     """Called by `entry`: Protocol, and the physical address of what the loader left (0 where it left none there)."""
     info = ptr(boot_info)

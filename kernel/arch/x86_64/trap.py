@@ -35,6 +35,7 @@ from kernel.core.access import thread_at
 from kernel.core.objects import Thread
 from kernel.core.state import kernel
 from kernel.lang import *
+from kernel.link import ENTRY_BYTES, PANIC_STACK_BYTES, TRAP_BYTES
 from kernel.linked import stack_bottom
 
 __all__ = ["ASSEMBLY", "ROOTS", "TrapFrame"]
@@ -42,6 +43,7 @@ __all__ = ["ASSEMBLY", "ROOTS", "TrapFrame"]
 
 _WORDS = CALL_REGISTERS["x86_64"][2:10]
 _CAPABILITY = CALL_REGISTERS["x86_64"][10]
+_SLOT = TrapFrame.size + 16  # what a frame takes on a stack, aligned by the CPU
 _REST = tuple(name for name in GENERAL if name not in _WORDS)  # rbx, which holds the other frame, is read last of it
 
 
@@ -243,7 +245,7 @@ def start_users(info: Ptr[BootInfo]) -> Never:
     enter(resume_frame(system_calls.leave_kernel()))
 
 
-@fn(symbol="trap_from_user", entry=True)
+@fn(symbol="trap_from_user", entry=True, stack=ENTRY_BYTES)
 def trap_from_user(frame: Ptr[TrapFrame]) -> Ptr[TrapFrame]:
     """A trap of user code; gives the frame to go on with."""
     thread = thread_at(address_of(frame))
@@ -283,7 +285,7 @@ def interrupt(vector: u8) -> None:
             clock.interrupt()
 
 
-@fn(symbol="trap_from_kernel", entry=True)
+@fn(symbol="trap_from_kernel", entry=True, stack=TRAP_BYTES - _SLOT)
 def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
     """An interrupt while the kernel waited, or a fault of the kernel's own."""
     if frame.vector >= FIRST_INTERRUPT:
@@ -292,7 +294,7 @@ def trap_from_kernel(frame: Ptr[TrapFrame]) -> None:
         kernel_fault(frame)
 
 
-@fn(symbol="trap_fatal_from_anywhere", entry=True)
+@fn(symbol="trap_fatal_from_anywhere", entry=True, stack=PANIC_STACK_BYTES - _SLOT)
 def trap_fatal_from_anywhere(frame: Ptr[TrapFrame]) -> Never:
     """A non-maskable interrupt, double fault or machine check, on the panic stack: nothing goes on after it."""
     kernel_fault(frame)
