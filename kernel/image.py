@@ -124,9 +124,9 @@ def _link(name: str, directory: Path, report: Callable[[str], None]) -> dict[str
     with compiler.Session(name, report) as session:
         assembly = session.submit("assembly", compiler.compile_assembly, entry.ASSEMBLY, name)
         user = programs.Builder(session)
-        user.start_first()
+        user.start_small()
         kernel = session.start("kernel", [*entry.ROOTS, kernel_panic_stacked], optimize="-Os", defines=FLAGS)
-        user.start_then()
+        user.start_others()
         files = user.finish()
         made = kernel()
     (directory / link.ARCHIVE).write_bytes(archive.pack(files))

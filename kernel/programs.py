@@ -1,7 +1,7 @@
 """The user programs of an image, and the archive that carries them. Part of an image build's own process."""
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kernel.lang.build import Session
@@ -25,17 +25,10 @@ PROGRAMS = {
 }
 """Name in the archive, and the module whose `main` it is. Those that `run` starts: kernel/services/run."""
 
-FIRST = (
-    ("clock_server", "ipcbench-peer", "trial", "hello", "pages", "spin", "wild"),
-    ("console",),
-    ("atlas",),
-)
-THEN = (
-    ("s-init", "hostile", "fuzz", "kills", "ipcbench"),
-    ("shell",),
-)
-"""Units of the compiler: what it gets as one. They share most of their code, or are too small for a start of it each;
-what a change usually is in is a unit of its own. FIRST is what it works on while the kernel's source is read."""
+SMALL = ("clock_server", "ipcbench-peer", "trial", "hello", "pages", "spin", "wild")
+LOADERS = ("s-init", "hostile", "fuzz", "kills", "ipcbench")
+"""What the compiler gets as one: programs too small for a start of it each, and those that load others, most of whose
+code is the same. Every other program is a unit of its own, since one is what a change usually is in."""
 
 
 def main_of(module: str) -> Function:
@@ -51,24 +44,25 @@ class Builder:
         self._sources = PROGRAMS | {program.name: program.source for program in run.PROGRAMS}
         self._started: dict[str, Callable[[], bytes]] = {}
 
-    def start_first(self) -> None:
-        """What is compiled soonest: programs in C, those of FIRST, and those that are in no unit."""
-        in_c = [name for name, source in self._sources.items() if source.endswith(".c")]
-        for name in in_c:
-            text = (ROOT / self._sources[name]).read_text()
-            self._started[name] = self._session.submit(name, build_c_program, text, self._session.target.name).result
-        placed = {name for unit in (*FIRST, *THEN) for name in unit}
-        self._start([*FIRST, *((name,) for name in self._sources if name not in placed and name not in in_c)])
+    def start_small(self) -> None:
+        """Those in C and the SMALL: what the compiler works on while the kernel's source is read."""
+        for name, source in self._sources.items():
+            if source.endswith(".c"):
+                arguments = ((ROOT / source).read_text(), self._session.target.name)
+                self._started[name] = self._session.submit(name, build_c_program, *arguments).result
+        self._start(SMALL)
 
-    def start_then(self) -> None:
-        """The others."""
-        self._start(THEN)
+    def start_others(self) -> None:
+        """The others, the largest unit first."""
+        self._start(LOADERS)
+        for name in self._sources:
+            if name not in self._started:
+                self._start([name])
 
     def finish(self) -> dict[str, bytes]:
         """Their ELF files by name. Links each of them when it is compiled, while the others are."""
         files = {name: finish() for name, finish in self._started.items()}
         return {name: files[name] for name in self._sources}
 
-    def _start(self, units: Iterable[Sequence[str]]) -> None:
-        for unit in units:
-            self._started |= start_programs(self._session, {name: main_of(self._sources[name]) for name in unit})
+    def _start(self, unit: Sequence[str]) -> None:
+        self._started |= start_programs(self._session, {name: main_of(self._sources[name]) for name in unit})
