@@ -49,6 +49,7 @@ class AluControl(data.Struct):
     function: 2  # XOR, OR, AND, second operand
     rotating: 1
     turns: 1  # the rotator rotates by B
+    right: 1  # to the right
     left: 1
     shift_left: 1
     fills: 1  # with the sign
@@ -82,6 +83,7 @@ def alu_control(op: ValueLike, word: ValueLike) -> dict[str, Value]:
         "function": Cat(logical & op[0], op[1] | ~logical),
         "rotating": rotating,
         "turns": rotating & (~special | bit_extract),
+        "right": rotating & (~special | bit_extract) & ~left,
         "left": left,
         "shift_left": rotating & left & ~unmasked,
         "fills": rotating & arithmetic & ~left,
@@ -216,11 +218,14 @@ class Alu(wiring.Component):
         word, rotating, shift_left = control.word, control.rotating, control.shift_left
         amount = Signal(6)
         distance = Signal(6)  # to the left
+        doubled = Signal(64)
         rotated = Signal(64)
         m.d.comb += [
             amount.eq(Cat(b[:5], b[5] & ~word)),
-            distance.eq(Mux(control.left, amount, -amount)[:6] & control.turns.replicate(6)),
-            rotated.eq(Cat(a[:32], Mux(word, a[:32], extended[32:]))),
+            distance.eq((amount ^ control.right.replicate(6)) & control.turns.replicate(6)),
+            doubled.eq(Cat(a[:32], Mux(word, a[:32], extended[32:]))),
+            # to the right by n is to the left by ~n, and by 1
+            rotated.eq(Mux(control.right, doubled.rotate_left(1), doubled)),
         ]
         for n, turn in enumerate(distance):
             before, rotated = rotated, Signal(64, name=f"rotated_{1 << n}")
