@@ -240,7 +240,6 @@ def reply_receive(thread: Ptr[Thread]) -> Ptr[Thread] | None:
     thread.state = ThreadState.RECEIVING
     thread.waiting_slot = slot
     thread.waiting_generation = slot.generation
-    thread.expires = False
     thread.quantum = 0
     thread.queue = ptr(endpoint.queue)
     thread.queue_next = None

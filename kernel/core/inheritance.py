@@ -274,7 +274,7 @@ def serve(thread: Ptr[Thread], endpoint: Ptr[Endpoint], slot: Ptr[Slot]) -> None
         _leave(thread)
     thread.serving_slot = slot
     thread.serving_handle = thread.frame.handle
-    if slot.expiry != 0 or thread.service.on:
+    if slot.expiry != 0 or thread.limited:
         timers.limit_service(thread, slot.expiry)
         scheduler.program_timer()  # this thread may go on at once
     if thread.serving == endpoint:

@@ -372,9 +372,10 @@ def look_at_thread(thread: Ptr[Thread]) -> None:
     if queued:
         walk.queued += 1
     timed = thread.timed
-    hold(timed == thread.wait.on, Invariant.TIMER, where)
-    look_at_timer(ptr(thread.wait), thread)
-    look_at_timer(ptr(thread.service), thread)
+    if timed:
+        look_at_timer(ptr(thread.wait), thread)
+    if thread.limited:
+        look_at_timer(ptr(thread.service), thread)
     waits = thread.waiting_slot is not None
     lives = scheduler.runnable(thread)
     state = thread.state
@@ -404,7 +405,7 @@ def look_at_thread(thread: Ptr[Thread]) -> None:
         walk.serving += 1
         hold(thread.serving_slot is not None, Invariant.LEVEL, where)
         endless = some(thread.serving_slot).expiry == 0
-        hold(thread.service.on or endless or inheritance.pending(), Invariant.TIMER, where)
+        hold(thread.limited or endless or inheritance.pending(), Invariant.TIMER, where)
         hold(state != ThreadState.STOPPED and state != ThreadState.FAULTED, Invariant.LEVEL, where)
     hold(thread.base_level <= thread.level and thread.level <= LAST_LEVEL, Invariant.LEVEL, where)
     hold(thread.level == inheritance.due(thread) or inheritance.pending(), Invariant.LEVEL, where)
@@ -413,10 +414,15 @@ def look_at_thread(thread: Ptr[Thread]) -> None:
 
 
 @fn
+def is_on(timer: Ptr[Timer]) -> bool:
+    """Whether the thread that it lies in has this limit."""
+    thread = timers.owner(timer)
+    return thread.limited if timers.of_service(timer) else thread.timed
+
+
+@fn
 def look_at_timer(timer: Ptr[Timer], thread: Ptr[Thread]) -> None:
-    """Its place in the heap, if it is on: below one that ends no later, above others that know it."""
-    if not timer.on:
-        return
+    """Its place in the heap: below one that ends no later, above others that know it."""
     walk.timed += 1
     where = address_of(thread)
     hold(timers.owner(timer) == thread, Invariant.TIMER, where)
@@ -425,11 +431,11 @@ def look_at_timer(timer: Ptr[Timer], thread: Ptr[Thread]) -> None:
     else:
         above = some(timer.above)
         named = above.below[0] == timer or above.below[1] == timer
-        hold(above.on and named and timers.before(above, timer), Invariant.TIMER, where)
+        hold(is_on(above) and named and timers.before(above, timer), Invariant.TIMER, where)
     for side in range(2):
         if timer.below[side] is not None:
             below = some(timer.below[side])
-            hold(below.on and below.above == timer, Invariant.TIMER, where)
+            hold(is_on(below) and below.above == timer, Invariant.TIMER, where)
 
 
 # What is not in an object

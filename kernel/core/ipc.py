@@ -113,10 +113,11 @@ def limit(thread: Ptr[Thread], slot: Ptr[Slot]) -> None:
     if timeout != NEVER_TIMES_OUT:
         time = clock.now()
         deadline = time + timeout if timeout < NEVER_TIMES_OUT - time else NEVER_TIMES_OUT
-    thread.expires = slot.expiry != 0 and slot.expiry <= deadline
-    if thread.expires:
+    expires = slot.expiry != 0 and slot.expiry <= deadline
+    if expires:
         deadline = slot.expiry
     if deadline != NEVER_TIMES_OUT:
+        thread.expires = expires
         timers.add(thread, deadline)
 
 

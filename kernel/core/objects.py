@@ -161,14 +161,12 @@ class Frame:
 
 @struct
 class Timer:
-    """A time limit of the thread that it lies in, when it is `on`: see timers.py."""
+    """A time limit of the thread that it lies in: see timers.py."""
 
     deadline: u64
-    arrival: u64  # ties are decided by it
+    arrival: u64  # ties are decided by it; the highest bit: not of a wait, but of what its thread serves by
     above: Ptr["Timer"] | None
     below: Array[Ptr["Timer"] | None, 2]
-    on: bool
-    serving: bool  # not of a wait, but of the capability by which its thread serves
 
 
 @struct
@@ -181,7 +179,8 @@ class Thread:
     state: ThreadState
     level: u8  # at which it is queued and runs: its own, or lent by a caller
     base_level: u8
-    timed: bool  # its wait has a time limit: `wait` is on
+    timed: bool  # its wait has a time limit
+    limited: bool  # the capability by which it serves has an end, a time limit
     queue: Ptr[Queue] | None
     queue_next: Ptr["Thread"] | None
     queue_previous: Ptr["Thread"] | None
@@ -207,7 +206,6 @@ class Thread:
     next_unsettled: Ptr["Thread"] | None
     wait: Timer
     service: Timer
-    reserved: Array[u64, 6]
     # line by line
     table: Slot
     space: Slot

@@ -210,7 +210,7 @@ def timer() -> Ptr[Thread] | None:
 def _expire(timer: Ptr[Timer]) -> None:
     """A time limit is over."""
     thread = timers.owner(timer)
-    if timer.serving:
+    if timers.of_service(timer):
         inheritance.stop_serving(thread)
         return
     status = Error.EXPIRED if thread.expires else Error.TIMED_OUT

@@ -12,6 +12,7 @@ from kernel.core.state import kernel
 from kernel.lang import *
 
 BITS = 64
+SERVICE = 1 << 63
 
 
 @fn
@@ -34,13 +35,12 @@ def _link(above: Ptr[Timer] | None, side: u64, timer: Ptr[Timer] | None) -> None
 
 
 @fn
-def _start(timer: Ptr[Timer], deadline: u64) -> None:
-    """Starts a time limit that is not on. Who ends later makes room, and goes on downwards."""
+def _start(timer: Ptr[Timer], deadline: u64, service: u64) -> None:
+    """Starts a time limit. Who ends later makes room, and goes on downwards."""
     kernel.arrivals += 1
     kernel.timer_count += 1
     timer.deadline = deadline
-    timer.arrival = kernel.arrivals
-    timer.on = True
+    timer.arrival = kernel.arrivals | service
     new = timer
     above: Ptr[Timer] | None = None
     side: u64 = 0
@@ -65,8 +65,7 @@ def _start(timer: Ptr[Timer], deadline: u64) -> None:
 
 @fn
 def _end(timer: Ptr[Timer]) -> None:
-    """Ends a time limit that is on. The first of those below takes its place, and so on."""
-    timer.on = False
+    """Ends a time limit. The first of those below takes its place, and so on."""
     kernel.timer_count -= 1
     above = timer.above
     side: u64 = 0
@@ -96,7 +95,7 @@ def _end(timer: Ptr[Timer]) -> None:
 def add(thread: Ptr[Thread], deadline: u64) -> None:
     """Limits the wait of a thread, which has no limit yet."""
     thread.timed = True
-    _start(ptr(thread.wait), deadline)
+    _start(ptr(thread.wait), deadline, 0)
 
 
 @fn
@@ -110,18 +109,23 @@ def cancel(thread: Ptr[Thread]) -> None:
 @fn
 def limit_service(thread: Ptr[Thread], expiry: u64) -> None:
     """A thread serves from now on by a capability with this expiry; 0: it has none, or the thread serves no more."""
-    timer = ptr(thread.service)
-    if timer.on:
-        _end(timer)
-    if expiry != 0:
-        timer.serving = True
-        _start(timer, expiry)
+    if thread.limited:
+        _end(ptr(thread.service))
+    thread.limited = expiry != 0
+    if thread.limited:
+        _start(ptr(thread.service), expiry, SERVICE)
+
+
+@fn
+def of_service(timer: Ptr[Timer]) -> bool:
+    """Whether it is not of a wait."""
+    return timer.arrival & SERVICE != 0
 
 
 @fn
 def owner(timer: Ptr[Timer]) -> Ptr[Thread]:
     """The thread that a limit lies in."""
-    offset: usize = offset_of(Thread, "service") if timer.serving else offset_of(Thread, "wait")
+    offset: usize = offset_of(Thread, "service") if of_service(timer) else offset_of(Thread, "wait")
     return thread_at(address_of(timer) - offset)
 
 

@@ -120,7 +120,7 @@ WANTED = {
     "another kind of object": "KIND", "a watermark below": "EXTENT", "one object on another": "OVERLAP",
     "dying with a capability": "DYING", "a list of the dying that goes on": "DYING", "another queue's member": "QUEUE",
     "waiting in no queue": "STATE", "a bit without threads": "QUEUE", "a caller that does not wait": "REPLY",
-    "less urgent than itself": "LEVEL", "a deadline that is later": "TIMER", "a timer of nobody": "TIMER",
+    "less urgent than itself": "LEVEL", "a deadline that is later": "TIMER", "a timer of nobody": "STATE",
     "a space of another number": "SPACE", "a translation of another space": "SPACE",
     "a page without a capability": "PAGE", "a page that is more than allowed": "PAGE",
     "a page to write and to run": "PAGE", "a page of the kernel's": "PAGE", "more in a channel than fits": "CHANNEL",
