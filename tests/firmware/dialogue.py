@@ -10,12 +10,17 @@ import re
 import select
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kernel.image import build
 from tests.lockstep.reference import QEMU, cpu
+
+if TYPE_CHECKING:
+    from sim.machine import Machine
 
 PROMPT = b"\n=> "
 MONITOR = b"\n> "
@@ -56,12 +61,18 @@ def prompt_after(command: str) -> bytes:
     return MONITOR if command == BOOT_KERNEL[-1] else PROMPT
 
 
-def on_qemu(images: Images, commands: Sequence[str] = COMMANDS) -> str:
-    """QEMU's console, with no devices but those every `virt` has. Our kernel is in memory, at KERNEL_AT."""
+def qemu_command(images: Images) -> list[str]:
+    """QEMU with no devices but those every `virt` has. Our kernel is in memory, at KERNEL_AT."""
     line = [QEMU, "-M", "virt", "-cpu", cpu(), "-m", f"{RAM_BYTES >> 20}M", "-nodefaults", "-display", "none"]
     line += ["-serial", "stdio", "-bios", str(images.bios), "-kernel", str(images.kernel)]
-    line += ["-device", f"loader,file={build('riscv64').path},addr={KERNEL_AT:#x},force-raw=on"]
-    process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return [*line, "-device", f"loader,file={build('riscv64').path},addr={KERNEL_AT:#x},force-raw=on"]
+
+
+def on_qemu(images: Images, commands: Sequence[str] = COMMANDS) -> str:
+    """QEMU's console."""
+    process = subprocess.Popen(
+        qemu_command(images), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     assert process.stdin and process.stdout
     output, deadline = bytearray(), time.monotonic() + QEMU_SECONDS
 
@@ -89,23 +100,34 @@ def on_qemu(images: Images, commands: Sequence[str] = COMMANDS) -> str:
     return output.decode()
 
 
-def on_soc(images: Images, commands: Sequence[str] = COMMANDS) -> str:
-    """The SoC's console."""
+@contextmanager
+def walked_soc(images: Images, commands: Sequence[str] = COMMANDS) -> Iterator["Machine"]:
+    """The SoC, where all the commands have been typed."""
     from rtl.soc import SocConfig
-    from sim.machine import Machine, Reason
+    from sim.machine import Machine
 
     with Machine(SocConfig(ram_bytes=RAM_BYTES)) as machine:
         machine.load_virt(bios=images.bios, kernel=images.kernel)
-        machine.memory.write(KERNEL_AT, build("riscv64").path.read_bytes())
-        steps = [("", COUNTDOWN), ("\n", PROMPT), *((f"{c}\n", prompt_after(c)) for c in commands)]
-        for typed, wanted in steps:
-            machine.console.write(typed.encode())
-            outcome = machine.run(until=wanted, cycles=SOC_CYCLES)
-            if outcome.reason is not Reason.TEXT:
-                said = machine.console.output.decode(errors="replace")
-                raise AssertionError(
-                    f"no {wanted!r} after {typed!r} ({outcome.reason.value}, {machine.where()}):\n{said}"
-                )
+        walk(machine, commands)
+        yield machine
+
+
+def walk(machine: "Machine", commands: Sequence[str]) -> None:
+    """From reset, with our kernel in memory: stops U-Boot's countdown, types the commands."""
+    from sim.machine import Reason
+
+    machine.memory.write(KERNEL_AT, build("riscv64").path.read_bytes())
+    for typed, wanted in [("", COUNTDOWN), ("\n", PROMPT), *((f"{c}\n", prompt_after(c)) for c in commands)]:
+        machine.console.write(typed.encode())
+        outcome = machine.run(until=wanted, cycles=SOC_CYCLES)
+        if outcome.reason is not Reason.TEXT:
+            said = machine.console.output.decode(errors="replace")
+            raise AssertionError(f"no {wanted!r} after {typed!r} ({outcome.reason.value}, {machine.where()}):\n{said}")
+
+
+def on_soc(images: Images, commands: Sequence[str] = COMMANDS) -> str:
+    """The SoC's console."""
+    with walked_soc(images, commands) as machine:
         return machine.console.output.decode()
 
 

@@ -11,6 +11,7 @@ import pytest
 from firmware.image import build_firmware
 from kernel import image
 from rtl.soc import SocConfig
+from sim import boot
 from sim.machine import Checkpoint, Machine, Outcome, Reason
 
 from .test_riscv64 import PANICS
@@ -18,6 +19,7 @@ from .test_riscv64 import PANICS
 pytestmark = pytest.mark.xdist_group("kernel on the hardware")
 PROMPT = "\n> "
 BANNER_CYCLES, COMMAND_CYCLES = 2_000_000, 1_000_000
+OPENSBI_CYCLES = 20_000_000
 
 
 @dataclass
@@ -99,6 +101,30 @@ def test_reboot_starts_the_kernel_again(monitor: Booted):
     assert monitor.machine.layout
     monitor.machine.load(monitor.machine.layout)
     assert monitor.type("", until="\nSplax\r\n")[1].reason is Reason.TEXT
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("firmware", ["fw_dynamic.bin", "fw_jump.bin"])
+def test_on_opensbi_too_it_reboots_and_panics(firmware: str):
+    """Debian's, unmodified: with the kernel's address in a structure, and at the address that is built in."""
+    bios = boot.default_firmware().with_name(firmware)
+    if not bios.exists():
+        pytest.fail(f"{bios} is not there: apt-get install opensbi")
+    with Machine(SocConfig()) as machine:
+        machine.load_virt(bios=bios, kernel=image.build("riscv64").path, append="monitor two=3")
+        for command, reason, status in (("reboot", Reason.RESET, 0), ("panic", Reason.FINISH, 1)):
+            machine.console.read()
+            assert machine.run(until=PROMPT, cycles=OPENSBI_CYCLES).reason is Reason.TEXT, machine.where()
+            banner = machine.console.read().decode().replace("\r", "")
+            assert "\nSplax\n" in banner and "  boot        Linux Image, OpenSBI " in banner, banner
+            machine.console.write(command.encode() + b"\r")
+            outcome = machine.run(cycles=OPENSBI_CYCLES)
+            assert (outcome.reason, outcome.status) == (reason, status), machine.where()
+            if reason is Reason.RESET:
+                assert machine.layout
+                machine.load(machine.layout)
+        text = machine.console.read().decode()
+    assert "panic: index out of bounds" in text and "kernel_monitor__fail+" in text and "kernel_start+" in text
 
 
 def test_a_system_without_enough_memory_for_its_services_panics_with_status_1():
