@@ -49,7 +49,9 @@ def build_seconds(arch: str) -> tuple[float, float]:
         for _ in range(2):
             started = time.monotonic()
             command = [sys.executable, "-m", "kernel.image", "--arch", arch]
-            subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+            done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise SplaxError(f"the {arch} kernel does not build:\n{done.stderr.rstrip()}")
             seconds.append(time.monotonic() - started)
     return seconds[0], seconds[1]
 

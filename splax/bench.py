@@ -195,6 +195,11 @@ def _message(name: str) -> Callable[[Bench], Measurement]:
     return measure_message
 
 
+def _host_call(bench: Bench) -> Measurement:
+    samples = _hook("benchmarks.host_call", "microseconds")()
+    return Measurement(samples, "a kernel function from Python, a pointer and an integer, CPU time")
+
+
 def _synthesis(which: str) -> Callable[[Bench], Measurement]:
     def measure_synthesis(bench: Bench) -> Measurement:
         if not bench.fpga:
@@ -234,6 +239,7 @@ ROWS = (
     Row("firmware image", "bytes", None, False, "", _kernel_bytes("firmware", "file")),
     *(Row(f"kernel cold build, {arch}", "s", 10, False, "", _kernel_build(arch, False)) for arch in ARCHITECTURES),
     *(Row(f"kernel warm build, {arch}", "s", 1, False, "", _kernel_build(arch, True)) for arch in ARCHITECTURES),
+    Row("host-native call", "us", 2, False, "", _host_call),
 )
 
 

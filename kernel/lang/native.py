@@ -39,6 +39,12 @@ class _Str(ctypes.Structure):
         return ctypes.string_at(self.data, self.length).decode()
 
 
+class _SpanArgument(ctypes.Structure):
+    """A Span, View or Str that is passed; `data` is an address, or the bytes themselves."""
+
+    _fields_ = [("data", ctypes.c_char_p), ("length", ctypes.c_uint64)]
+
+
 class _Site(ctypes.Structure):
     _fields_ = [
         ("file", _Str),
@@ -182,15 +188,18 @@ class Library:
         native = getattr(self.library, f"kpx_{self.emitter.function_names[function]}")
         result = signature.result
         scope: dict[str, Any] = {"native": native, "state": self.state, "fail": self._raise, "to_raw": layout.to_raw}
-        scope |= {"span_raw": layout.span_raw, "from_raw": layout.from_raw, "Span": _Str, "result_type": result}
-        scope |= {"allocate": layout.allocate, "load": layout.load, "view": layout.view}
+        scope |= {"span_raw": layout.span_raw, "from_raw": layout.from_raw, "Span": _SpanArgument}
+        scope |= {"allocate": layout.allocate, "load": layout.load, "StructView": layout.StructView}
+        scope["result_type"] = result
         names = [name for name, _ in signature.parameters]
         lines = [f"def {function.name}({', '.join(names)}):"]
         kinds = []
         for index, (name, kind) in enumerate(signature.parameters):
             scope[f"T{index}"] = kind
+            if isinstance(kind, PtrType) and isinstance(target := types.target_of(kind), types.StructType):
+                scope[f"S{index}"] = target
             lines.append(_conversion(name, index, kind))
-            kinds.append(_Str if isinstance(kind, SpanType) else _scalar(kind))
+            kinds.append(_SpanArgument if isinstance(kind, SpanType) else _scalar(kind))
         passed = list(names)
         in_memory = result.aggregate or isinstance(result, SpanType)
         if in_memory:
@@ -237,8 +246,15 @@ def _conversion(name: str, index: int, kind: Type) -> str:
     if kind is BOOL:
         return f"    if {name} is not True and {name} is not False: to_raw(T{index}, {name})"
     if isinstance(kind, SpanType):
-        return f"    a, n, keep{index} = span_raw(T{index}, {name}); {name} = Span(a, n)"
-    return f"    {name}, keep{index} = to_raw(T{index}, {name})"
+        general = f"a, n, keep{index} = span_raw(T{index}, {name}); {name} = Span(a, n)"
+        if kind.writable or kind.element.size != 1:
+            return f"    {general}"
+        return f"    if {name}.__class__ is bytes: {name} = Span({name}, len({name}))\n    else: {general}"
+    general = f"{name}, keep{index} = to_raw(T{index}, {name})"
+    if isinstance(kind, PtrType) and isinstance(types.target_of(kind), types.StructType):
+        quick = f"keep{index} = {name}; {name} = {name}.address"
+        return f"    if {name}.__class__ is StructView and {name}.type is S{index}: {quick}\n    else: {general}"
+    return f"    {general}"
 
 
 def _scalar(kind: Type) -> Any:
