@@ -519,3 +519,19 @@ class TestMessages(Messages.TestCase):
         for fast, count in Messages.fast_taken.items():
             print(fast.qualname, count)
         assert len(Messages.fast_taken) == len(FAST) + 1 and min(Messages.fast_taken.values()) > 2
+
+
+def test_a_fast_call_of_who_has_waited_by_what_expired_leaves_what_the_complete_path_leaves():
+    m = Messages()
+    m.start()
+    m.act(SystemCall.RECEIVE, ENDS[1])
+    client = m.current()
+    m.wait_by_what_expires(5, SystemCall.RECEIVE)
+    m.time_passes(10)
+    assert m.threads[client].status == Error.EXPIRED
+    while m.current() != client:
+        m.act(SystemCall.YIELD, 0)
+    taken = Messages.fast_taken.get(fastpath.call, 0)
+    m.act(SystemCall.CALL, ENDS[1])
+    assert Messages.fast_taken[fastpath.call] == taken + 1 and m.threads[client].state == ThreadState.CALLING
+    m.teardown()
