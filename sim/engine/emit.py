@@ -43,12 +43,11 @@ def emit(model: Model, *, habits: Habits | None = None, threshold: int = BRANCH_
     look = whole.phase(asked_roots, [("=" + name, node) for name, node in asked.items()], {})
     ways: list[_Way] = []
     if habits:
-        often = quiet(model, {**habits.rests, **habits.often}, habits.stays)
-        usual = quiet(model, habits.rests, habits.stays)
-        watched = often.stays | usual.stays
-        for number, (prefix, one) in enumerate((("p", often), ("q", usual)), 1):
-            outputs = {name: one.model.outputs[name] for name in shown}
-            ways.append(_Way(prefix, one.model, outputs, threshold, one, watched, number))
+        grades = [quiet(model, rests, habits.stays) for rests in habits.grades]
+        watched = frozenset().union(*(grade.stays for grade in grades))
+        for number, grade in enumerate(grades, 1):
+            outputs = {name: grade.model.outputs[name] for name in shown}
+            ways.append(_Way(f"q{number}_", grade.model, outputs, threshold, grade, watched, number))
     return _source(model, whole, ways, look)
 
 
@@ -494,7 +493,7 @@ def _source(model: Model, whole: _Way, ways: Sequence[_Way], look: Sequence[str]
     start = [f"r{r.name} = {_literal(r.init, r.node.width)};" for r in model.registers if r.init]
     for array in model.arrays:
         start += _contents(array)
-    # What rests at zero lies together: first what always rests, then what often does.
+    # What rests at zero lies together, the widest grade's first.
     zero: dict[str, int] = {}
     spans: dict[int, str] = {}
     members = []

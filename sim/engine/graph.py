@@ -182,6 +182,10 @@ class Graph:
         for part in parts:
             for piece in part.args if part.op == "cat" else (part,):
                 last = flat[-1] if flat else None
+                bit = _repeated(piece)
+                if last is not None and bit is not None and bit is _repeated(last):
+                    flat[-1] = self.sext(bit, last.width + piece.width)
+                    continue
                 if last is not None and last.constant is not None and piece.constant is not None:
                     width = last.width + piece.width
                     flat[-1] = self.const(last.constant | piece.constant << last.width, width)
@@ -271,12 +275,18 @@ class Graph:
             return self.const(a.constant & mask == value, 1)
         if a.op == "slice":
             return self.masked(a.args[0], mask << a.value, value << a.value)  # type: ignore[operator]
+        if a.op == "sext":
+            return self.masked(*_extended(a, mask, value))
         if a.op == "cat":
             # What comes from one word is compared at once.
             wanted: dict[Node, tuple[int, int]] = {}
             for part in a.args:
                 m, v = mask & ones(part.width), value & ones(part.width)
                 mask, value = mask >> part.width, value >> part.width
+                if part.op == "sext" and m:
+                    part, m, v = _extended(part, m, v)
+                    if v & ~m:
+                        return self.const(0, 1)
                 source, low = (part.args[0], part.value) if part.op == "slice" else (part, 0)
                 before = wanted.get(source, (0, 0))
                 m, v = m << low, v << low  # type: ignore[operator]
@@ -347,3 +357,19 @@ class Graph:
             n_ = min(n.constant, a.width - 1)
             return self.sext(self.slice(a, n_, a.width - n_), a.width)
         return self.make("sar", (a, n), a.width)
+
+
+def _repeated(node: Node) -> Node | None:
+    """The bit that a value repeats, if it does."""
+    bit = node.args[0] if node.op == "sext" else node
+    return bit if bit.width == 1 and bit.constant is None else None
+
+
+def _extended(node: Node, mask: int, value: int) -> tuple[Node, int, int]:
+    """A comparison of a sign extension as one of what it extends; a value with bits outside the mask never is."""
+    inner = node.args[0]
+    top = inner.width - 1
+    low, above = ones(top), mask >> top
+    if value >> top not in (0, above):
+        return inner, 0, 1
+    return inner, mask & low | bool(above) << top, value & low | bool(value >> top) << top

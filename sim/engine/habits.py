@@ -2,7 +2,7 @@
 
 Most registers of a SoC rest most of the time: state machines of idle units at their first state, valid bits at 0, what
 software set up once. In a cycle in which all that rests does, much of the logic has constant inputs, and folds: such
-quiet cycles have C++ of their own, in two grades. Habits decide only how fast a simulator is: what they say is tested
+quiet cycles have C++ of their own, in three grades. Habits decide only how fast a simulator is: what they say is tested
 in each cycle, and where it does not hold, the whole logic is evaluated.
 
 The habits of the SoC are measured (`python -m benchmarks.habits`) and kept in habits.txt beside this file.
@@ -20,20 +20,30 @@ class Habits:
     """By the names that `names` gives.
 
     rests   registers and inputs that have one value in nearly every cycle, whatever runs
-    often   the same, for programs that run from the caches
+    often   those that have it in most cycles, whatever runs
+    cached  those that have it in most cycles of programs that run from the caches
     stays   registers that change in few cycles
     """
 
     rests: Mapping[str, int] = field(default_factory=dict)
     often: Mapping[str, int] = field(default_factory=dict)
+    cached: Mapping[str, int] = field(default_factory=dict)
     stays: frozenset[str] = frozenset()
+
+    @property
+    def grades(self) -> list[dict[str, int]]:
+        """What rests in a quiet cycle: most of the registers, fewer, fewest."""
+        often = {**self.rests, **self.often}
+        return [{**often, **self.cached}, often, dict(self.rests)]
 
     @classmethod
     def parse(cls, text: str) -> "Habits":
         """Lines of a name, the habit and, but for what stays, a value in hexadecimal."""
         rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
-        values = {kind: {row[0]: int(row[2], 16) for row in rows if row[1] == kind} for kind in ("rests", "often")}
-        return cls(values["rests"], values["often"], frozenset(row[0] for row in rows if row[1] == "stays"))
+        rests, often, cached = (
+            {row[0]: int(row[2], 16) for row in rows if row[1] == kind} for kind in ("rests", "often", "cached")
+        )
+        return cls(rests, often, cached, frozenset(row[0] for row in rows if row[1] == "stays"))
 
 
 def place(path: str) -> str:
