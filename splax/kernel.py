@@ -42,6 +42,8 @@ def check_iso(arch: str, out: Path) -> None:
     """Refuses a disc image that there will not be, before the kernel is built."""
     if arch != "x86_64":
         raise InputError(f"--iso is for x86_64, not {arch}", "leave it out")
+    if absent := iso.missing():
+        raise InputError("a disc image needs packages that are not installed", f"apt-get install {' '.join(absent)}")
     check_place(out)
 
 

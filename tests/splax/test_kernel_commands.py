@@ -50,6 +50,9 @@ def test_a_disc_image_is_written_for_x86_64_only(splax: Splax, tmp_path: Path) -
     done = splax("build-kernel", "--arch", "x86_64", "--iso", out, "--append", "one")
     assert done.returncode == 0 and f"{out}: disc image for BIOS and UEFI, {out.stat().st_size} bytes" in done.stdout
     assert out.read_bytes()[0x8001:0x8006] == b"CD001"
+    absent = splax("build-kernel", "--arch", "x86_64", "--iso", out, env={"PATH": str(tmp_path)})
+    assert absent.returncode == 2 and "apt-get install grub-common" in absent.stderr
+    assert not absent.stdout, "it is said before the kernel is built"
     refused = splax("build-kernel", "--arch", "aarch64", "--iso", out)
     assert refused.returncode == 2 and "--iso is for x86_64, not aarch64" in refused.stderr
 
