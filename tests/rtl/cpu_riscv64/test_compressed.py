@@ -96,7 +96,10 @@ class _Machine:
         self.uc.mem_write(DATA + 0x4000, self.memory)
         for n in range(1, 32):
             self.uc.reg_write(X[n], DATA + 0x4800 + n * 0x108)
-        self.uc.emu_start(address, 0, count=1)
+        try:
+            self.uc.emu_start(address, 0, count=1)
+        except unicorn.UcError as error:  # EBREAK, which Unicorn hands to nobody
+            self.exceptions.append(-error.errno)
         pc = self.uc.reg_read(PC) - address
         registers = [self.uc.reg_read(register) for register in X]
         return list(self.exceptions), pc, registers, bytes(self.uc.mem_read(DATA + 0x4000, len(self.memory)))
