@@ -13,8 +13,8 @@ area on all others up to that depth: one needlessly deep path makes every path l
 routing, and most of that is the few nets with hundreds of loads (does the pipeline move?). `--most-loads 40` copies
 their drivers (`replication`, 500 more cells); the method's figures are without it.
 
-The longest ways, by `python -m boards.estimate`, are 18 ns, 8 or 9 levels: shifts, and loads from the data cache, whose
-block RAM takes the first 5.6 ns.
+The longest ways, by `python -m boards.estimate`, are 17.5 ns, 8 levels: loads from the data cache and the predictor,
+whose block RAM takes the first 5.6 ns.
 
 The design needs pins that cannot be optimised away, and few of them: a serial input feeds what comes from outside, and
 one output is the exclusive or of what goes there. Synthesis and place and route are YoWASP's; the clock constraint is
