@@ -119,8 +119,9 @@ def execute(thread: Ptr[Thread], call: SystemCall) -> Error:
                 if is_first(thread):
                     take_console()
                     put("\nthe first program ")
-                    put("panicked in line " if status & PANIC_STATUS != 0 else "ended with ")
-                    put_decimal(status & (PANIC_STATUS - 1))
+                    panicked = status & PANIC_STATUS != 0
+                    put("panicked in line " if panicked else "ended with ")
+                    put_decimal(status ^ PANIC_STATUS if panicked else status)
                     put("\n")
                     panic("the first program has ended, and with it the system")
             return ipc.WAITS

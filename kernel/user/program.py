@@ -29,8 +29,8 @@ ARCHITECTURES: dict[str, ModuleType] = {"riscv64": riscv64, "x86_64": x86_64, "a
 STACK_SLACK = 256
 """Bytes of stack for what is not compiled: the first call, the pushes around a system call."""
 FLAGS = ("-mllvm", "-inline-asm-instr-cost=5")
-"""A system call is one instruction to the inliner and thirty to the program: with it, programs are twice as large and
-take twice as long to compile. The checks of the language are inlined all the same."""
+"""What the inliner takes a system call for: by default one instruction, which leaves programs twice as large, since it
+is thirty. The checks of the language are inlined all the same."""
 START = "program_start"
 """What the first instructions call, by name."""
 C_STACK_BYTES = 16 << 10

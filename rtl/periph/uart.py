@@ -127,9 +127,8 @@ class Uart(wiring.Component):
         room = Mux(fifos_enabled, receive.level != FIFO_DEPTH, ~rbr_full)
         data_ready = Mux(fifos_enabled, receive.level != 0, rbr_full)
         rbr_read = registers.rbr.read
-        listening = (
-            Signal()
-        )  # software has set up or looked at the receiver: enabling the FIFOs forgets what came before
+        # Software has set up or looked at the receiver: enabling the FIFOs forgets what came before.
+        listening = Signal()
         with m.If(fcr.write | rbr_read | lsr.read | (ier.write & ier.write_value.received_data)):
             m.d.sync += listening.eq(1)
         m.d.comb += [

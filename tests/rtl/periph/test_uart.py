@@ -256,8 +256,8 @@ def test_a_byte_lost_on_the_line_is_an_overrun_until_lsr_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("register", "value"),
-    [(FCR, Registers.fcr.pack(enable=1)), (IER, Registers.ier.pack(received_data=1)), (LSR, None)],
-    ids=["FCR", "IER", "LSR"],
+    [(FCR, Registers.fcr.pack(enable=1)), (IER, Registers.ier.pack(received_data=1)), (LSR, None), (RBR, None)],
+    ids=["FCR", "IER", "LSR", "RBR"],
 )
 def test_what_is_typed_before_software_looks_at_the_receiver_waits(register: int, value: int | None) -> None:
     uart = Uart(clock_hz=SLOW)
