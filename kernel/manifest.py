@@ -3,6 +3,7 @@
 A directory holds the outputs and manifest.json: the hash of every output, of every file of the project that the build
 imported, and of its tools. While all of them are what they were, the outputs are what a build would make; anything
 else, a damaged file as well, is made again. A build is a process of its own: what it imported is what it depends on.
+A source that changed meanwhile may have been read before or after, so that the build is made again.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSION = "3"  # of the manifest's form
+ATTEMPTS = 5  # at a build whose sources change meanwhile
 
 
 class BuildError(RuntimeError):
@@ -42,6 +44,16 @@ def built(
     """
     if (known := intact(place)) is not None:
         return known, True
+    for _ in range(ATTEMPTS):
+        _build(module, heard, environment)
+        if (made := intact(place)) is not None:
+            return made, False
+        heard("a source changed meanwhile: building again")
+    raise BuildError(f"what was built is not what is in {place}, or sources changed in each of {ATTEMPTS} builds")
+
+
+def _build(module: str, heard: Callable[[str], None], environment: dict[str, str]) -> None:
+    """Runs the process of a build to its end."""
     variables = os.environ | {"PYTHONPATH": str(ROOT)} | environment
     command = [sys.executable, "-c", f"from kernel.manifest import run; run({module!r})"]
     with tempfile.TemporaryFile("w+") as errors:
@@ -59,13 +71,11 @@ def built(
         if child.returncode:
             errors.seek(0)
             raise BuildError(errors.read().strip() or f"it ended with status {child.returncode}")
-    if (made := intact(place)) is None:
-        raise BuildError(f"it was built, and what was written is not what is there: {place}")
-    return made, False
 
 
 def run(module: str) -> None:
     """The process of a build. For a file that is no Python, the place in it is all that needs to be said."""
+    _before.update(_stamps())
     try:
         importlib.import_module(module).child()
     except SyntaxError as error:
@@ -87,7 +97,7 @@ def keep(place: Path, outputs: Sequence[str], make: Callable[[Path], dict[str, A
             "tools": _tools(),
             "facts": facts,
             "outputs": {name: _digest(Path(scratch, name)) for name in outputs},
-            "sources": {path.relative_to(ROOT).as_posix(): _digest(path) for path in _sources()},
+            "sources": {path.relative_to(ROOT).as_posix(): _digest_of_source(path) for path in _sources()},
         }
         place.mkdir(exist_ok=True)
         for name in outputs:
@@ -122,6 +132,23 @@ def intact(place: Path) -> dict[str, Any] | None:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _stamps() -> dict[Path, int]:
+    """When each of the project's sources was last changed, in ticks that are only good for comparing."""
+    found: dict[Path, int] = {}
+    for folder, below, files in os.walk(ROOT):
+        below[:] = [name for name in below if name[0] != "." and name not in ("build", "tests")]
+        paths = [Path(folder, name) for name in files if name.endswith((".py", ".h", ".c"))]
+        found |= {path: path.stat().st_ctime_ns for path in paths}
+    return found
+
+
+_before: dict[Path, int] = {}  # `_stamps` as the build began
+
+
+def _digest_of_source(path: Path) -> str:
+    return _digest(path) if _before.get(path) == path.stat().st_ctime_ns else "changed meanwhile"
 
 
 def _tools() -> str:

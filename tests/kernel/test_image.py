@@ -47,6 +47,41 @@ def test_a_damaged_image_or_a_changed_source_is_built_again(own_cache: Path) -> 
     assert not made.cached and made.path.read_bytes() == good["kernel"] and made.elf.read_bytes() == good["kernel.elf"]
 
 
+CHANGING = """
+from pathlib import Path
+from kernel import manifest
+
+WORD = 0
+manifest.ROOT = here = Path(__file__).parent  # what it depends on
+manifest._before.update(manifest._stamps())
+
+def child():
+    if WORD < CHANGES:
+        source = Path(__file__)
+        source.write_text(source.read_text().replace(f"WORD = {WORD}", f"WORD = {WORD + 1}"))
+    manifest.keep(here / "built", ["word"], lambda place: {"bytes": (place / "word").write_text(str(WORD))})
+"""
+
+
+@pytest.mark.parametrize("changes", [0, 1, 3, manifest.ATTEMPTS])
+def test_a_build_is_made_again_while_its_sources_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: int
+) -> None:
+    monkeypatch.setattr(manifest, "ROOT", tmp_path)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # Python looks at the second in which a source was written
+    (tmp_path / "changing.py").write_text(CHANGING.replace("CHANGES", str(changes)))
+    heard: list[str] = []
+    path = f"{ROOT}:{tmp_path}"
+    if changes == manifest.ATTEMPTS:
+        with pytest.raises(manifest.BuildError, match=f"sources changed in each of {changes} builds"):
+            manifest.built(tmp_path / "built", "changing", heard.append, PYTHONPATH=path)
+    else:
+        assert manifest.built(tmp_path / "built", "changing", heard.append, PYTHONPATH=path) == ({"bytes": 1}, False)
+        assert (tmp_path / "built" / "word").read_text() == str(changes)
+        assert manifest.built(tmp_path / "built", "changing", heard.append, PYTHONPATH=path) == ({"bytes": 1}, True)
+    assert heard == ["a source changed meanwhile: building again"] * changes
+
+
 def test_a_file_that_is_no_python_is_named_with_the_place(tmp_path: Path) -> None:
     (tmp_path / "no_python.py").write_text("def child():\n    return (\n")
     with pytest.raises(manifest.BuildError) as caught:
