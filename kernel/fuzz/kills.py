@@ -11,7 +11,7 @@ customer must be served without an error. Then everything is taken back and the 
 """
 
 from kernel.abi import DEEP_WALK, TICKS_PER_SECOND, Error, Facts, Kind, Rights, SliceClass
-from kernel.fuzz import numbers, options
+from kernel.fuzz import numbers
 from kernel.fuzz.roles import STACK
 from kernel.hostile import console
 from kernel.hostile.attacks import program_entry
@@ -23,7 +23,7 @@ from kernel.services.init import main as init
 from kernel.services.names import name_words
 from kernel.services.protocol import GUEST_BADGE, AtlasCall, ConsoleCall, InitCall
 from kernel.services.run import PROGRAMS
-from kernel.user import calls, first_table
+from kernel.user import calls, first_table, options
 from kernel.user.first_table import first_life
 from kernel.user.holdings import occupied, used
 from kernel.user.message import Message

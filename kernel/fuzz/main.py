@@ -25,13 +25,13 @@ from kernel.abi import (
     SystemCall,
     ThreadState,
 )
-from kernel.fuzz import generate, numbers, options, roles, world
+from kernel.fuzz import generate, numbers, roles, world
 from kernel.hostile import console
 from kernel.hostile.attacks import program_entry
 from kernel.lang import *
 from kernel.services.init import loader
 from kernel.services.init.memory import largest_untyped
-from kernel.user import calls, first_table
+from kernel.user import calls, first_table, options
 from kernel.user.first_table import first_life
 from kernel.user.holdings import occupied, used
 from kernel.user.message import Message

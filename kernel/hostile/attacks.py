@@ -16,6 +16,12 @@ from kernel.user.message import Message
 word_at = pointer_maker(u64)
 program_entry = by_arch(riscv64=riscv64.program_entry, x86_64=x86_64.program_entry, aarch64=aarch64.program_entry)
 jump = by_arch(riscv64=riscv64.jump, x86_64=x86_64.jump, aarch64=aarch64.jump)
+store_after_interrupts = by_arch(
+    riscv64=riscv64.store_after_interrupts,
+    x86_64=x86_64.store_after_interrupts,
+    aarch64=aarch64.store_after_interrupts,
+)
+reserve = by_arch(riscv64=riscv64.reserve, x86_64=x86_64.reserve, aarch64=aarch64.reserve)
 store_reserved = by_arch(riscv64=riscv64.store_reserved, x86_64=x86_64.store_reserved, aarch64=aarch64.store_reserved)
 
 BOMB_AT = 0x5000_0000
@@ -381,9 +387,20 @@ def write_what_runs() -> u64:
 
 @fn
 def keep_reservation() -> u64:
-    """A reserved word that other threads may have written to meanwhile."""
-    word = Message()
-    return 1 if store_reserved(ptr(word.number)) == 0 else 0
+    """A reserved word that other threads may have written to meanwhile: they ran at an interrupt, or while this one was
+    in a call."""
+    message = Message()
+    word: u64 = 0
+    if store_after_interrupts(ptr(word)) == 0:
+        return 1
+    reserve(ptr(word))
+    calls.invoke(ptr(message))
+    if store_reserved(ptr(word)) == 0:
+        return 2
+    reserve(ptr(word))
+    if calls.call(first_life(roles.SERVICE), ptr(message)) != Error.NONE:
+        return 3
+    return 4 if store_reserved(ptr(word)) == 0 else 0
 
 
 @fn

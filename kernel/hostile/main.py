@@ -3,7 +3,7 @@
 After each attack: it ended as it must, the neighbours have gone on and found nothing wrong, the attacker's table holds
 what it held, all memory that it had for itself is free, no wait with a time limit is left behind. At the end everything
 is taken back, and this program's table and memory are what they were. One line an attack; then the machine stops, with
-status 0 when nothing was wrong.
+status 0 when nothing was wrong. `only=12` on the command line tries the attack with that number alone.
 """
 
 from kernel.abi import TAG_EXIT, TAG_FAULT, TICKS_PER_SECOND, Error, Facts, Kind, Rights
@@ -15,7 +15,7 @@ from kernel.hostile.world import Member
 from kernel.lang import *
 from kernel.services.init import loader
 from kernel.services.init.memory import largest_untyped
-from kernel.user import calls, first_table
+from kernel.user import calls, first_table, options
 from kernel.user.first_table import first_life
 from kernel.user.holdings import occupied, used
 from kernel.user.layout import ARCHIVE_AT, STACK_TOP
@@ -432,11 +432,17 @@ def run() -> None:
     held = occupied(attacker.child.table, 1 << roles.TABLE_BITS)
     check(world.start(ptr(server), roles.SERVER), "the server: ")
     check(world.start(ptr(client), roles.CLIENT), "the client: ")
+    options.read_line()
     count = u64(len(Attack) + attacks.ACCESSES) + attacks.INSTRUCTIONS
+    only = options.value_of("only=", count)
     for number in bounded(range(count), 1000):
-        try_attack(number)
-    crowd_spaces()
-    kill_drivers()
+        if only == count or only == number:
+            try_attack(number)
+    if only == count:
+        crowd_spaces()
+        kill_drivers()
+    else:
+        count = 1 if only < count else 0
     check(world.end(ptr(attacker)), "taking back: ")
     neighbour_goes_on()
     check(world.end(ptr(victim)), "taking back: ")

@@ -21,8 +21,19 @@ def program_entry() -> u64:
     "ldxr x9, [{word}]\nmov x10, #0x60000\n1: subs x10, x10, #1\nb.ne 1b\nstxr w10, x9, [{word}]\nmov {result}, x10",
     clobbers=("memory", "cc", "x9", "x10"),
 )
-def store_reserved(word: Ptr[u64]) -> u64:
+def store_after_interrupts(word: Ptr[u64]) -> u64:
     """Reserves a word, is interrupted meanwhile, and stores to it: 0 when the reservation was still there."""
+    return u64(address_of(word))
+
+
+@assembly("aarch64", "ldxr x9, [{word}]", clobbers=_CLOBBERS)
+def reserve(word: Ptr[u64]) -> None:
+    """Reserves a word."""
+
+
+@assembly("aarch64", "stxr w9, xzr, [{word}]\nmov {result}, x9", clobbers=_CLOBBERS)
+def store_reserved(word: Ptr[u64]) -> u64:
+    """Stores to a word that was reserved: 0 when it still is."""
     return u64(address_of(word))
 
 

@@ -35,6 +35,7 @@ _SIZE = TrapFrame.size
 _SLOT = (_SIZE + 15) // 16 * 16  # what a frame takes on a stack
 _ROOM = _SLOT + 512  # a kernel stack with less than this left has overflowed
 
+assert _AT["a7"] == 0, "what the SC of trap_vector may write is written again by _save"
 _save = "\n".join(f"    sd {r}, {_AT[r]}(a0)" for r in REGISTERS if r not in ("a0", "t5", "t6"))
 _restore = "\n".join(f"    ld {r}, {_AT[r]}(a0)" for r in REGISTERS if r != "a0")
 _WORDS = CALL_REGISTERS["riscv64"][2:10]
@@ -73,6 +74,7 @@ ASSEMBLY = (
 trap_vector:
     csrrw a0, sscratch, a0      # a0 = the thread's frame, or 0
     beqz a0, from_kernel
+    sc.d zero, zero, (a0)       # gives up what it has reserved (Unprivileged ISA, Zalrsc): another thread may run next
     sd t5, {_AT["t5"]}(a0)
     sd t6, {_AT["t6"]}(a0)
     csrr t5, scause
@@ -155,9 +157,7 @@ not_a_call:
     sd t0, {_AT["a0"]}(a0)
     sd t1, {_AT["sepc"]}(a0)
     sd t2, {_AT["sstatus"]}(a0)
-    addi t5, a0, {_AT["scause"]}
-    sc.d zero, zero, (t5)       # gives up what it has reserved (Unprivileged ISA, Zalrsc): another thread may run next
-    sd t3, 0(t5)
+    sd t3, {_AT["scause"]}(a0)
     sd t4, {_AT["stval"]}(a0)
     lla sp, stack_top
     li fp, 0

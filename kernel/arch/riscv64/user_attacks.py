@@ -21,8 +21,19 @@ def program_entry() -> u64:
     "lr.d t0, ({word})\nli t1, 400000\n1: addi t1, t1, -1\nbnez t1, 1b\nsc.d {result}, t0, ({word})",
     clobbers=("memory", "t0", "t1"),
 )
-def store_reserved(word: Ptr[u64]) -> u64:
+def store_after_interrupts(word: Ptr[u64]) -> u64:
     """Reserves a word, is interrupted meanwhile, and stores to it: 0 when the reservation was still there."""
+    return u64(address_of(word))
+
+
+@assembly("riscv64", "lr.d t0, ({word})", clobbers=_CLOBBERS)
+def reserve(word: Ptr[u64]) -> None:
+    """Reserves a word."""
+
+
+@assembly("riscv64", "sc.d {result}, zero, ({word})", clobbers=("memory",))
+def store_reserved(word: Ptr[u64]) -> u64:
+    """Stores to a word that was reserved: 0 when it still is."""
     return u64(address_of(word))
 
 

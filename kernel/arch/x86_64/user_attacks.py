@@ -17,10 +17,19 @@ def program_entry() -> u64:
 
 
 @fn
-def store_reserved(word: Ptr[u64]) -> u64:
+def store_after_interrupts(word: Ptr[u64]) -> u64:
     """There are no reservations."""
     _ = word
     return 1
+
+
+@fn
+def reserve(word: Ptr[u64]) -> None:
+    """There are none."""
+    _ = word
+
+
+store_reserved = store_after_interrupts
 
 
 @assembly("x86_64", "hlt", clobbers=_CLOBBERS)
