@@ -6,6 +6,7 @@ Between the two the device works by itself, and will interrupt whether its drive
 from kernel.abi import TICKS_PER_SECOND, Error
 from kernel.arch.aarch64 import pl031
 from kernel.arch.objects import pointer_maker
+from kernel.arch.x86_64 import hpet
 from kernel.hostile import roles
 from kernel.lang import *
 from kernel.user import calls
@@ -21,6 +22,7 @@ BIT = 1
 
 goldfish_at = pointer_maker(goldfish_rtc.Registers)
 pl031_at = pointer_maker(pl031.Registers)
+hpet_at = pointer_maker(hpet.Registers)
 
 
 @fn
@@ -60,12 +62,25 @@ def begin_pl031() -> None:
 
 
 @fn
-def nothing() -> None:
-    """Where there is no such clock."""
+def quiet_hpet() -> None:
+    """The same. Where its interrupt goes was chosen when the machine started."""
+    clock = hpet_at(CLOCK_AT)
+    clock.comparator_0_configuration.write(level=True, route=clock.comparator_0_configuration.read().route)
+    clock.interrupt_status.write(comparator_0=True)
 
 
-quiet = by_arch(riscv64=quiet_goldfish, aarch64=quiet_pl031, x86_64=nothing, host=nothing)
-begin = by_arch(riscv64=begin_goldfish, aarch64=begin_pl031, x86_64=nothing, host=nothing)
+@fn
+def begin_hpet() -> None:
+    """An alarm, soon."""
+    clock = hpet_at(CLOCK_AT)
+    later = hpet.frequency(clock) // TICKS_PER_SECOND * SOON
+    clock.comparator_0.write(clock.counter.read() + later)
+    route = clock.comparator_0_configuration.read().route
+    clock.comparator_0_configuration.write(level=True, enable=True, route=route)
+
+
+quiet = by_arch(riscv64=quiet_goldfish, aarch64=quiet_pl031, x86_64=quiet_hpet, host=quiet_goldfish)
+begin = by_arch(riscv64=begin_goldfish, aarch64=begin_pl031, x86_64=begin_hpet, host=begin_goldfish)
 
 
 @fn

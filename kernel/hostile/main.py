@@ -441,8 +441,10 @@ def run() -> None:
     if only == count:
         crowd_spaces()
         kill_drivers()
+    elif only < count:
+        count = 1
     else:
-        count = 1 if only < count else 0
+        complain("no attack has the number ", only)
     check(world.end(ptr(attacker)), "taking back: ")
     neighbour_goes_on()
     check(world.end(ptr(victim)), "taking back: ")

@@ -5,8 +5,8 @@ a few runs counts: whatever disturbs one makes it longer.
 """
 
 from kernel.abi import TICKS_PER_SECOND
-from kernel.arch.x86_64 import hpet, local_apic, paging, pit
-from kernel.arch.x86_64.apic import local
+from kernel.arch.x86_64 import hpet, io_apic, local_apic, paging, pit
+from kernel.arch.x86_64.apic import first_io_apic, local
 from kernel.arch.x86_64.instructions import divide_high, multiply_high, read_timestamp
 from kernel.arch.x86_64.platform import platform
 from kernel.boot_info import BootInfo
@@ -87,6 +87,9 @@ def initialize(info: Ptr[BootInfo]) -> None:
     by_hpet = frequency != 0
     if by_hpet:
         hpet.start(pointer_at(clock_at, hpet.Registers))
+        info.clock_base = platform.hpet
+        inputs = io_apic.interrupt_count(first_io_apic())
+        info.clock_interrupt = hpet.route_alarm(pointer_at(clock_at, hpet.Registers), inputs)
     local_apic.start_counting(local())
     best = zero(Measured)
     run = zero(Measured)

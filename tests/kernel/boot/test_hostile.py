@@ -13,8 +13,6 @@ from .test_services import MACHINES
 
 ICOUNT = ["-icount", "shift=3,sleep=off", "-rtc", "clock=vm"]
 """Time is instructions, 8 ns each, and jumps where nothing runs: a run does not depend on the host's load."""
-CLOCKS = ("riscv64", "aarch64")
-"""Where the kernel knows a clock with an alarm, whose driver is killed."""
 HARDWARE_HZ = 20_000_000
 """Nominal clock of the simulated hardware: at the usual 1 MHz a time slice is shorter than a way through the kernel."""
 DEATHS = 3  # of the functions: stack overflow, own code, data as code
@@ -24,7 +22,7 @@ DEATHS = 3  # of the functions: stack overflow, own code, data as code
 def test_every_attack_is_refused_or_ends_the_attacker_and_nobody_else_notices(arch):
     with Machine([*MACHINES[arch], *ICOUNT, "-append", "hostile", "-kernel", str(image.build(arch).path)]) as m:
         status = m.wait(90)
-    judge(m.text, status, arch)
+    judge(m.text, status)
 
 
 def on_the_hardware(append: str) -> tuple[str, int]:
@@ -53,16 +51,16 @@ def test_no_reservation_outlives_an_interrupt_or_a_call_on_the_hardware():
 
 @pytest.mark.long
 def test_every_attack_on_the_hardware():
-    judge(*on_the_hardware("hostile"), "riscv64")
+    judge(*on_the_hardware("hostile"))
 
 
-def judge(text: str, status: int, arch: str) -> None:
+def judge(text: str, status: int) -> None:
     """Every attack ended as it must, killed drivers left a device that their next lives could drive, and the neighbour
     went on."""
     killed = re.findall(
         r"^  driver killed (\w+) its interrupt: the next one works, neighbour at +\d+ calls$", text, re.M
     )
-    assert killed == (["before", "after"] * 2 if arch in CLOCKS else []), text
+    assert killed == ["before", "after"] * 2, text
     ends = re.findall(r"^  (.+): (refused|stopped|died, cause *\d+), neighbour at +(\d+) calls$", text, re.M)
     functions = ends[: len(Attack)]
     assert "WRONG" not in text, text

@@ -157,6 +157,25 @@ def test_hpet_counters_of_both_widths_are_subtracted_right(wide, since, now, pas
     assert hpet.elapsed(Registers(x0=wide << 13, xF0=now), since) == passed
 
 
+@pytest.mark.parametrize(
+    ("routes", "inputs", "route"),
+    [
+        (0x00FF_0104, 24, 23),
+        (0xFFFF_FFFF, 32, 31),
+        (0xFFFF_FFFF, 20, 19),
+        (0x0000_0104, 24, 0),
+        (1 << 24, 24, 0),
+        (0, 24, 0),
+    ],
+)
+def test_the_hpets_alarm_goes_to_an_input_of_the_io_apic_that_there_is_and_that_is_no_isa_devices(
+    routes, inputs, route
+):
+    device = Registers(x100=routes << 32)
+    assert hpet.route_alarm(device, inputs) == route
+    assert device.log == ([(0x100, 1 << 1 | route << 9)] if route else []), "level-triggered, not enabled"
+
+
 def test_the_8254_counts_down_once_with_the_gate_open_at_the_end(ports):
     ports.values[0x61] = 0x03
     pit.start(0x1234)
