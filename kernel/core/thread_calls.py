@@ -93,12 +93,22 @@ def sys_stop(thread: Ptr[Thread]) -> Error:
 
 @fn
 def sys_inspect(thread: Ptr[Thread]) -> Error:
-    """word0: state, word1: level, word2: base level, word3: cause and word4: address of its last fault, word5: its
-    number, word6: whether it owes a reply."""
+    """A thread by the handle; or, where word0 or word1 is not 0, by a slot that they and the handle name as for
+    INSPECT.
+
+    word0: state, word1: level, word2: base level, word3: cause and word4: address of its last fault, word5: its number,
+    word6: whether it owes a reply.
+    """
     words = ptr(thread.frame.words)
-    found = lookup.lookup(thread, thread.frame.handle, Kind.THREAD, 1)
+    found: Ptr[Slot] | None = None
+    if words[0] == 0 and words[1] == 0:
+        found = lookup.lookup(thread, thread.frame.handle, Kind.THREAD, 1)
+    else:
+        found = lookup.inspected(thread)
     if found is None:
         return kernel.error
+    if some(found).kind != Kind.THREAD:
+        return Error.WRONG_KIND
     target = thread_at(some(found).object)
     words[0] = u64(target.state)
     words[1] = u64(target.level)

@@ -260,7 +260,17 @@ def thread_stop(thread: u64) -> Error:
 @fn
 def thread_inspect(thread: u64, message: Ptr[Message]) -> Error:
     """What a thread is doing: see SystemCall.THREAD_INSPECT."""
+    message.words[0] = 0
+    message.words[1] = 0
     return enter(message, SystemCall.THREAD_INSPECT, thread)
+
+
+@fn
+def thread_inspect_in(table: u64, inner: u64, slot: u64, message: Ptr[Message]) -> Error:
+    """What the thread is doing that a slot of a table names: `table` and `inner` as for channel_inspect."""
+    message.words[0] = table
+    message.words[1] = inner
+    return enter(message, SystemCall.THREAD_INSPECT, slot)
 
 
 @fn

@@ -34,6 +34,7 @@ from kernel.services.protocol import (
     ENDED_BIT,
     FAULT_BADGE,
     INSPECT_FREE,
+    INSPECT_INIT,
     INSPECT_MEMORY,
     INSPECT_PROGRAM,
     INSPECT_TABLE,
@@ -231,6 +232,8 @@ def inspect_service(message: Ptr[Message]) -> Error:
         return inspect_memory(job.memory, message)
     if message.words[2] == INSPECT_MEMORY and message.words[1] == INSPECT_FREE:
         return inspect_memory(free_memory, message)
+    if message.words[2] == INSPECT_THREAD and message.words[1] == INSPECT_INIT:
+        return show_to(message, first_life(first_table.THREAD))
     child = ptr(job.child)
     if message.words[1] != INSPECT_PROGRAM:
         if message.words[1] >= SERVICE_COUNT:
@@ -248,8 +251,12 @@ def inspect_service(message: Ptr[Message]) -> Error:
         source = child.table
     elif message.words[2] == INSPECT_THREAD:
         source = child.threads[message.words[3]] if message.words[3] < MOST_THREADS else 0
-    if source == 0:
-        return Error.OUT_OF_RANGE
+    return Error.OUT_OF_RANGE if source == 0 else show_to(message, source)
+
+
+@fn
+def show_to(message: Ptr[Message], source: u64) -> Error:
+    """Lets who asks look at an object."""
     message.capability = source
     message.option = calls.grant_option(Rights.READ, False)
     return Error.NONE

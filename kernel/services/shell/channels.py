@@ -1,17 +1,13 @@
 """`channels`: every channel that a service or the running program holds, in its table or in one that is in that."""
 
-from kernel.abi import Error, Kind, Rights
+from kernel.abi import Error, Rights
 from kernel.lang import *
 from kernel.services.names import Name
-from kernel.services.protocol import INSPECT_TABLE
-from kernel.services.shell.show import HOLDERS, holder, is_there, look
+from kernel.services.shell.show import HOLDERS
+from kernel.services.shell.tables import OWN, walker
 from kernel.user import calls
 from kernel.user.message import Message
 from kernel.user.text import put, put_decimal, put_name, put_padded
-
-MOST_SLOTS = 1 << 12
-OWN = 0
-"""Instead of 1 + a slot: the table itself."""
 
 rows = variable(u64, 0)
 
@@ -48,37 +44,14 @@ def row(name: Ptr[Name], inner: u64, slot: u64, seen: Ptr[Message]) -> None:
 
 
 @fn
-def slots(of: Ptr[Message]) -> u64:
-    """How many slots an inspected table has."""
-    return u64(1) << min(of.words[4], 12)
+def in_slot(name: Ptr[Name], table: u64, inner: u64, slot: u64) -> None:
+    """The channel that a slot names, if it does name one."""
+    seen = Message()
+    if calls.channel_inspect(table, inner, slot, ptr(seen)) == Error.NONE:
+        row(name, inner, slot, ptr(seen))
 
 
-@fn
-def in_table(name: Ptr[Name], table: u64, inner: u64, count: u64) -> None:
-    """The channels that one table names."""
-    for slot in bounded(range(count), MOST_SLOTS):
-        seen = Message()
-        if calls.channel_inspect(table, inner, slot, ptr(seen)) == Error.NONE:
-            row(name, inner, slot, ptr(seen))
-
-
-@fn
-def held_by(index: usize) -> None:
-    """Those of one holder."""
-    table: u64 = 0
-    name = Name()
-    number = holder(index, ptr(name))
-    if not is_there(number) or look(number, INSPECT_TABLE, 0, ptr(table)) != 0:
-        return
-    whole = Message()
-    if calls.inspect(table, ptr(whole)) == Error.NONE:
-        count = slots(ptr(whole))
-        in_table(ptr(name), table, OWN, count)
-        for slot in bounded(range(count), MOST_SLOTS):
-            seen = Message()
-            if calls.table_inspect(table, slot, ptr(seen)) == Error.NONE and seen.words[0] == u64(Kind.TABLE):
-                in_table(ptr(name), table, slot + 1, slots(ptr(seen)))
-    _ = calls.delete(table)
+held_by = walker(in_slot)
 
 
 @fn

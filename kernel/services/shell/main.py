@@ -11,7 +11,7 @@ from kernel.services.description import SYSTEM
 from kernel.services.line_editor import OUT_BYTES, Line, LineEditor, Result
 from kernel.services.names import Name, name_words
 from kernel.services.protocol import ENDED_BIT, INPUT_BIT, READ_BYTES, AtlasCall, ConsoleCall
-from kernel.services.shell import channels, dmesg, machine, programs, show
+from kernel.services.shell import channels, dmesg, machine, programs, show, threads
 from kernel.services.shell.words import Words, split, word_is, word_name
 from kernel.user import calls, service, text
 from kernel.user.message import Message
@@ -26,7 +26,7 @@ NAME = constant(Name, {"words": list(name_words("shell"))})
 HELP = {
     "help [COMMAND]": "this list, or what it says of one command",
     "caps": "every service's capabilities: slot, kind, rights, badge, length of the delegation chain",
-    "ps": "every service's threads",
+    "ps": "every thread: S-INIT's, the services', the running program's, and those that they have made",
     "mem": "every service's memory",
     "services": "what S-ATLAS knows: state, health, policy, restarts",
     "svc start|stop|restart|kill NAME": "starts, stops, kills a service; a killed one comes back by its policy",
@@ -166,7 +166,7 @@ def run_command(line: Ptr[Line]) -> None:
     elif word_is(line, ptr(words), 0, "caps"):
         show.caps()
     elif word_is(line, ptr(words), 0, "ps"):
-        show.ps()
+        threads.ps()
     elif word_is(line, ptr(words), 0, "mem"):
         show.mem()
     elif word_is(line, ptr(words), 0, "services"):

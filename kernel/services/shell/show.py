@@ -1,11 +1,11 @@
 """What commands print: rows from live state, each asked for as it is printed."""
 
 from kernel import abi
-from kernel.abi import TICKS_PER_SECOND, AuditEvent, Error, Facts, Kind, ThreadState
+from kernel.abi import TICKS_PER_SECOND, AuditEvent, Error, Facts, Kind
 from kernel.lang import *
 from kernel.services.atlas.registry import EventType, Policy, State, Status
 from kernel.services.description import LOOK_SLOT, SERVICE_COUNT, SERVICES, SYSTEM
-from kernel.services.init.loader import MOST_THREADS, TABLE_BITS
+from kernel.services.init.loader import TABLE_BITS
 from kernel.services.names import Name, name_words
 from kernel.services.protocol import (
     INSPECT_FREE,
@@ -31,7 +31,6 @@ HOLDERS = SERVICE_COUNT + 1
 PROGRAM_NAME = constant(Name, {"words": list(name_words("(run)"))})
 
 KIND_NAMES = constant(Array[Str, len(Kind)], [kind.name.lower() for kind in Kind])
-STATE_NAMES = constant(Array[Str, len(ThreadState)], [state.name.lower() for state in ThreadState])
 AUDIT_NAMES = constant(Array[Str, len(AuditEvent)], [event.name.lower() for event in AuditEvent])
 ERROR_NAMES = constant(Array[Str, len(Error)], [abi.ERROR_TEXT[error] for error in Error])
 SERVICE_STATES = constant(Array[Str, len(State)], [state.name.lower() for state in State])
@@ -143,40 +142,6 @@ def caps() -> None:
     put("service      slot kind         rights        badge depth\n")
     for i in range(HOLDERS):
         caps_of(i)
-
-
-@fn
-def ps() -> None:
-    """`ps`."""
-    put("service         id state      level  base\n")
-    for i in range(HOLDERS):
-        name = Name()
-        number = holder(i, ptr(name))
-        for which in range(MOST_THREADS):
-            thread: u64 = 0
-            error = look(number, INSPECT_THREAD, which, ptr(thread))
-            if error == 0:
-                put_name(ptr(name), 13)
-                thread_row(thread)
-                _ = calls.delete(thread)
-            elif which == 0 and number != INSPECT_PROGRAM:
-                put_name(ptr(name), 13)
-                put("is not running\n")
-
-
-@fn
-def thread_row(thread: u64) -> None:
-    """What the kernel says of a thread now."""
-    message = Message()
-    if calls.thread_inspect(thread, ptr(message)) != Error.NONE:
-        put("is not running\n")
-        return
-    put_decimal(message.words[5], 5)
-    put_byte(32)
-    put_padded(STATE_NAMES[message.words[0]], 10)
-    put_decimal(message.words[1], 6)
-    put_decimal(message.words[2], 6)
-    put("\n")
 
 
 @fn

@@ -64,7 +64,8 @@ def test_who_holds_what_is_what_the_build_reported(shell):
 
 def test_threads_and_memory_are_live(shell):
     threads = rows(ask(shell, "ps"))
-    assert set(threads) == {s.name for s in SYSTEM.services}
+    assert set(threads) == {"s-init", *(s.name for s in SYSTEM.services)}
+    assert threads["s-init"][1] in ("receiving", "ready"), "it answers this very question"
     assert threads["atlas"][1] == "receiving"
     states = re.findall(r"^console +\d+ (\w+)", ask(shell, "ps"), re.M)
     assert states == ["receiving", "waiting"], "the second thread waits for the interrupt"
@@ -206,7 +207,7 @@ def test_control_c_ends_a_program_and_what_was_typed_ahead_waits_for_the_end_of_
     shell.expect(PROMPT)
 
 
-def test_channels_shows_both_ends_and_what_went_through_while_a_program_runs_beside_the_shell(shell):
+def test_channels_and_ps_show_what_a_program_has_made_while_it_runs_beside_the_shell(shell):
     assert ask(shell, "channels") == "nobody holds a channel"
     ask(shell, "run pages &")
     shell.expect("1 left in the channel\n")
@@ -218,11 +219,13 @@ def test_channels_shows_both_ends_and_what_went_through_while_a_program_runs_bes
     assert ask(shell, "kill") == "pages was killed" and ask(shell, "kill") == "no program runs"
     ask(shell, "ipcbench 2000 &")
     shell.expect("across address spaces")
+    own = re.findall(r"^\(run\) +(\d+) (?:ready|calling|receiving|waiting|sleeping) .*", ask(shell, "ps"), re.M)
+    assert len(set(own)) == len(own) == 3, "the program's thread, and those of the two that it has made"
     ends = {line.split()[4] for line in ask(shell, "channels").splitlines()[1:]}
     assert ends == {"both", "receive"}, "the benchmark made it, its peer reads"
     shell.expect("ipcbench ended with 0", 60)
     shell.expect(PROMPT.strip())
-    assert ask(shell, "channels") == "nobody holds a channel"
+    assert ask(shell, "channels") == "nobody holds a channel" and "(run)" not in ask(shell, "ps")
 
 
 def test_the_line_that_was_begun_is_back_after_a_program_beside_the_shell_has_ended(shell):

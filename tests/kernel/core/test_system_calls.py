@@ -4,7 +4,7 @@ import ctypes
 
 import pytest
 
-from kernel.abi import AuditEvent, Error, Facts, Kind, SystemCall
+from kernel.abi import AuditEvent, Error, Facts, Kind, SystemCall, ThreadState
 from kernel.boot_info import BootInfo
 from kernel.core import boot, machine, state
 from kernel.core.state import InterruptRow
@@ -28,6 +28,25 @@ def test_the_table_of_another_can_be_looked_into_with_a_capability_that_reads():
     assert kernel.do(kernel.boot, SystemCall.INSPECT, 4, other) == Error.INVALID_HANDLE
     assert kernel.do(kernel.boot, SystemCall.DERIVE, other, 0, 99, 2) == Error.NONE
     assert kernel.do(kernel.boot, SystemCall.INSPECT, 5, kernel.boot.word(0)) == Error.DENIED
+
+
+def test_threads_are_looked_at_by_their_capability_by_a_table_that_may_be_read_or_by_a_table_in_that():
+    kernel = KernelUnderTest()
+    look, words = SystemCall.THREAD_INSPECT, lambda actor: [actor.word(i) for i in range(8)]
+    holder, other = kernel.actor("holder", 4), kernel.actor("other", 4, (1, 5))
+    table = holder.handles[Kind.TABLE]
+    thread = kernel.give(other.handles[Kind.THREAD], table, 3, rights=4)
+    assert kernel.do(kernel.boot, look, other.handles[Kind.THREAD]) == Error.NONE
+    seen = words(kernel.boot)
+    assert seen[:3] == [ThreadState.STOPPED, 21, 21] and seen[5] == 2, "state, level, base level, number"
+    assert kernel.do(kernel.boot, look, thread & 0xFFFF, table) == Error.NONE and words(kernel.boot) == seen
+    assert kernel.do(kernel.boot, look, 3, 0, 1 + (table & 0xFFFF)) == Error.NONE and words(kernel.boot) == seen
+    assert kernel.do(holder, look, thread) == Error.DENIED, "by the capability itself it takes READ"
+    assert kernel.do(kernel.boot, look, 4, table) == Error.INVALID_HANDLE, "an empty slot"
+    kernel.give(kernel.make(Kind.FRAME, 12), table, 4)
+    assert kernel.do(kernel.boot, look, 4, table) == Error.WRONG_KIND
+    assert kernel.do(kernel.boot, look, 3, kernel.give(table, 0, 200, 2)) == Error.DENIED
+    assert kernel.do(kernel.boot, look, 3, 0, 1 + 200) == Error.DENIED, "a table that may not be read"
 
 
 def test_an_untyped_says_how_much_of_it_is_used():
