@@ -26,7 +26,7 @@ NAME = constant(Name, {"words": list(name_words("shell"))})
 HELP = {
     "help [COMMAND]": "this list, or what it says of one command",
     "caps": "every service's capabilities: slot, kind, rights, badge, length of the delegation chain",
-    "ps": "every thread: S-INIT's, the services', the running program's, and those that they have made",
+    "ps": "every thread of S-INIT, the services and the running program, also what they have started",
     "mem": "every service's memory",
     "services": "what S-ATLAS knows: state, health, policy, restarts",
     "svc start|stop|restart|kill NAME": "starts, stops, kills a service; a killed one comes back by its policy",
@@ -112,24 +112,36 @@ def svc(line: Ptr[Line], words: Ptr[Words]) -> None:
 
 
 @fn
-def is_about(row: usize, line: Ptr[Line], words: Ptr[Words]) -> bool:
-    """Whether a row of the help is about word 1."""
+def is_about(row: usize, line: Ptr[Line], words: Ptr[Words], word: usize) -> bool:
+    """Whether a row of the help is about a word."""
     usage = USAGES[row]
-    length = words.end[1] - words.start[1]
+    length = words.end[word] - words.start[word]
     if length > len(usage) or (length < len(usage) and usage[length] != 0x20):
         return False
     for i in bounded(range(length), line_editor.LINE_BYTES):
-        if line.text[words.start[1] + i] != usage[i]:
+        if line.text[words.start[word] + i] != usage[i]:
             return False
     return True
 
 
 @fn
+def is_command(line: Ptr[Line], words: Ptr[Words]) -> bool:
+    """Whether the first word is a command."""
+    for i in range(len(HELP)):
+        if is_about(i, line, words, 0):
+            return True
+    return False
+
+
+@fn
 def show_help(line: Ptr[Line], words: Ptr[Words]) -> None:
     """`help [COMMAND]`."""
+    if words.count > 2:
+        put("usage: help [COMMAND]\n")
+        return
     shown = False
     for i in range(len(HELP)):
-        if words.count == 1 or is_about(i, line, words):
+        if words.count == 1 or is_about(i, line, words, 1):
             shown = True
             put_padded(USAGES[i], USAGE_WIDTH)
             put(MEANINGS[i])
@@ -159,9 +171,9 @@ def run_command(line: Ptr[Line]) -> None:
         programs.run(line, ptr(words))
     elif word_is(line, ptr(words), 0, "ipcbench"):
         programs.ipcbench(line, ptr(words))
-    elif word_is(line, ptr(words), 0, "help") and words.count <= 2 and not words.too_many:
+    elif word_is(line, ptr(words), 0, "help"):
         show_help(line, ptr(words))
-    elif words.count > 1 or words.too_many:
+    elif words.count > 1 and is_command(line, ptr(words)):
         put("that command takes no arguments; `help` lists what there is\n")
     elif word_is(line, ptr(words), 0, "caps"):
         show.caps()

@@ -1,6 +1,7 @@
 """`run`: starts a program by S-INIT, and says how it ended."""
 
 from kernel.abi import PANIC_STATUS, Error
+from kernel.ipcbench.measure import ITERATIONS
 from kernel.lang import *
 from kernel.services.description import SYSTEM
 from kernel.services.line_editor import LINE_BYTES, Line
@@ -111,11 +112,14 @@ def ipcbench(line: Ptr[Line], words: Ptr[Words]) -> None:
     beside = take_ampersand(line, words)
     good = word_name(line, words, 0, ptr(name)) and words.count <= 2 and not words.too_many
     if good and words.count == 2:
-        good = number(line, words.start[1], words.end[1], ptr(message.words[4])) and message.words[4] != 0
+        good = number(line, words.start[1], words.end[1], ptr(message.words[4]))
+        good = good and message.words[4] > 0 and message.words[4] <= ITERATIONS
     if good:
         start(ptr(name), ptr(message), beside)
     else:
-        put("usage: ipcbench [N] [&]\n")
+        put("usage: ipcbench [N] [&]; N from 1 to ")
+        put_decimal(ITERATIONS, 0)
+        put("\n")
 
 
 @fn

@@ -82,8 +82,10 @@ def test_a_stopped_service_is_down_until_it_is_started(shell):
     assert "it runs already" in ask(shell, "svc start console")
     assert "no such service" in ask(shell, "svc stop nobody")
     assert "usage" in ask(shell, "svc jump console")
-    assert "no such command" in ask(shell, "frobnicate")
-    assert "no arguments" in ask(shell, "caps now")
+    assert all("frobnicate: no such command" in ask(shell, f"frobnicate{more}") for more in ("", " now", " a b c d"))
+    assert all("takes no arguments" in ask(shell, f"caps{more}") for more in (" now", " a b c d"))
+    assert ask(shell, "help svc now") == "usage: help [COMMAND]"
+    assert all("N from 1 to 10000" in ask(shell, f"ipcbench {n}") for n in ("0", "10001", "x", "-1"))
 
 
 def test_help_lists_every_command_or_says_of_one_what_it_does(shell):
