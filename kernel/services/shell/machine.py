@@ -7,9 +7,10 @@ from kernel.services.description import SYSTEM
 from kernel.services.shell.show import put_error
 from kernel.user import calls, text
 from kernel.user.message import Message
-from kernel.user.text import put, put_byte, put_decimal, put_seconds
+from kernel.user.text import put, put_byte, put_decimal, put_padded, put_seconds
 
 MACHINE = SYSTEM.handle("shell", "machine")
+LABEL_WIDTH = 14
 PIECE = 56
 PIECES = 5  # of a text: the kernel keeps 256 bytes
 
@@ -36,6 +37,16 @@ def put_fact_text(what: Facts) -> None:
 
 
 @fn
+def text_row(label: Str, what: Facts) -> None:
+    """A text fact, where the kernel could learn it."""
+    message = Message()
+    if fact(what, 0, ptr(message)) and message.words[0] > 0:
+        put_padded(label, LABEL_WIDTH)
+        put_fact_text(what)
+        put("\n")
+
+
+@fn
 def banner() -> None:
     """What greets."""
     put("\nSplax on ")
@@ -47,13 +58,9 @@ def banner() -> None:
 def lscpu() -> None:
     """`lscpu`."""
     message = Message()
-    put("processor     ")
-    put_fact_text(Facts.CPU_MODEL)
-    put("\nmachine       ")
-    put_fact_text(Facts.MACHINE)
-    put("\nfeatures      ")
-    put_fact_text(Facts.CPU_FEATURES)
-    put("\n")
+    text_row("processor", Facts.CPU_MODEL)
+    text_row("machine", Facts.MACHINE)
+    text_row("features", Facts.CPU_FEATURES)
     if fact(Facts.COUNTS, 0, ptr(message)):
         put("processors    ")
         put_decimal(message.words[3], 0)

@@ -58,7 +58,7 @@ SCRIPT = [
 """Each command of the shell; `reboot` and `shutdown` come behind."""
 
 NUMBER = re.compile(r" *(0x[0-9a-f]+|\d+(,\d{3})*(\.\d+)?)")
-OF_THE_MACHINE = re.compile(r"^(processor|machine|features) .*")
+OF_THE_MACHINE = re.compile(r"(processor|machine|features) ")
 LEFT_OUT = re.compile(
     r"N  kernel   .*"  # the banner
     r"|N  atlas   \w+ (degraded|healthy)"
@@ -68,8 +68,8 @@ LEFT_OUT = re.compile(
 
 def without_figures(text: str) -> list[str]:
     """Lines with N for each number, without what is left out. aarch64 counts something else than cycles."""
-    lines = [NUMBER.sub("N", line.replace("counts,", "cycles,")) for line in text.splitlines()]
-    lines = [OF_THE_MACHINE.sub(r"\1", line) for line in lines]
+    lines = [line for line in text.splitlines() if not OF_THE_MACHINE.match(line)]
+    lines = [NUMBER.sub("N", line.replace("counts,", "cycles,")) for line in lines]
     return [line for line in lines if line and not LEFT_OUT.fullmatch(line)]
 
 
