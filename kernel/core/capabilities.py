@@ -181,17 +181,22 @@ def sys_revoke(thread: Ptr[Thread]) -> Error:
 @fn
 def sys_inspect(thread: Ptr[Thread]) -> Error:
     """word0: table or 0, for the own one; word1: 0, or 1 + the slot of a table in that table. The handle names a slot
-    of it, and `index` with generation 0 names what is there now.
+    of it, and `index` with generation 0 names what is there now. word2: 0, or how many steps up the delegation chain
+    from there the one is that is meant; OUT_OF_RANGE: it is not so long.
 
     Gives word0: kind, word1: rights, word2: badge, or of an untyped the bytes that are used, word3: expiry, word4: log2
     of size, word5: depth of the delegation chain above it (at most 255), word6: 1 when something was derived from it,
-    word7: the handle.
+    word7: the handle, of what was named. number: Place, and above 8 bits a number that no other slot has.
     """
     words = ptr(thread.frame.words)
     slot = lookup.inspected(thread)
     if slot is None:
         return kernel.error
-    found = some(slot)
+    handle = u64(some(slot).generation) << 32 | thread.frame.handle & 0xFFFF_FFFF
+    above = ancestor(some(slot), words[2])
+    if above is None:
+        return kernel.error
+    found = some(above)
     words[0] = u64(found.kind)
     words[1] = u64(found.rights)
     words[2] = found.badge if badged(found.kind) else 0
@@ -201,8 +206,26 @@ def sys_inspect(thread: Ptr[Thread]) -> Error:
     words[4] = u64(found.size)
     words[5] = chain_length(found)
     words[6] = 1 if found.first is not None else 0
-    words[7] = u64(found.generation) << 32 | thread.frame.handle & 0xFFFF_FFFF
+    words[7] = handle
+    thread.frame.number = u64(address_of(found)) // LINE << 8 | u64(found.place)
     return Error.NONE
+
+
+@fn
+def ancestor(slot: Ptr[Slot], up: u64) -> Ptr[Slot] | None:
+    """The capability so many steps up the delegation chain; None, and kernel.error, at the origin, or when finding it
+    takes more than a fixed number of steps."""
+    steps: u32 = 4096
+    here: Ptr[Slot] | None = slot
+    for _ in bounded(range(min(up, 255)), 255):
+        if here is not None and some(here).place != Place.ORIGIN:
+            here = tree.parent_within(some(here), ptr(steps))
+    if here is None:
+        kernel.error = Error.LIMIT
+    elif up > 255 or some(here).place == Place.ORIGIN:
+        kernel.error = Error.OUT_OF_RANGE
+        return None
+    return here
 
 
 @fn

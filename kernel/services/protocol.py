@@ -41,7 +41,7 @@ READ_BYTES = 56
 INSPECT_TABLE, INSPECT_THREAD, INSPECT_MEMORY = 0, 1, 2
 INSPECT_PROGRAM, INSPECT_FREE, INSPECT_INIT = 0xFFFF, 0xFFFE, 0xFFFD
 """Instead of a service's number: the program that `run` started; for its memory, also what no service has; for its
-thread, also S-INIT."""
+table and its thread, also S-INIT."""
 INPUT_BIT, ENDED_BIT = 1, 2
 """In the shell's notification: something was typed; the program that ran has ended."""
 

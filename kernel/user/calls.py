@@ -200,6 +200,7 @@ def inspect(handle: u64, message: Ptr[Message]) -> Error:
     """What a capability of the own table is: see SystemCall.INSPECT."""
     message.words[0] = 0
     message.words[1] = 0
+    message.words[2] = 0
     return enter(message, SystemCall.INSPECT, handle)
 
 
@@ -321,8 +322,15 @@ def channel_receive(channel: u64, slot: u64, message: Ptr[Message]) -> Error:
 @fn
 def table_inspect(table: u64, slot: u64, message: Ptr[Message]) -> Error:
     """INSPECT of a slot of another table, by a capability to read that table."""
+    return ancestor_inspect(table, slot, 0, message)
+
+
+@fn
+def ancestor_inspect(table: u64, slot: u64, up: u64, message: Ptr[Message]) -> Error:
+    """INSPECT of the capability that stands so many steps above that one in the delegation chain."""
     message.words[0] = table
     message.words[1] = 0
+    message.words[2] = up
     return enter(message, SystemCall.INSPECT, slot)
 
 

@@ -232,8 +232,10 @@ def inspect_service(message: Ptr[Message]) -> Error:
         return inspect_memory(job.memory, message)
     if message.words[2] == INSPECT_MEMORY and message.words[1] == INSPECT_FREE:
         return inspect_memory(free_memory, message)
-    if message.words[2] == INSPECT_THREAD and message.words[1] == INSPECT_INIT:
+    if message.words[1] == INSPECT_INIT and message.words[2] == INSPECT_THREAD and message.words[3] == 0:
         return show_to(message, first_life(first_table.THREAD))
+    if message.words[1] == INSPECT_INIT and message.words[2] == INSPECT_TABLE:
+        return show_to(message, first_life(first_table.TABLE))
     child = ptr(job.child)
     if message.words[1] != INSPECT_PROGRAM:
         if message.words[1] >= SERVICE_COUNT:
@@ -388,6 +390,10 @@ def run() -> Never:
     while True:
         if error == Error.NONE:
             serve(ptr(message))
+        else:  # whoever asked has no place for the capability
+            message.words[0] = u64(error)
+            message.capability = 0
+            message.option = 0
         error = calls.reply_receive(own_endpoint, ptr(message), NEVER_TIMES_OUT)
 
 

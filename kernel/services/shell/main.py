@@ -11,7 +11,7 @@ from kernel.services.description import SYSTEM
 from kernel.services.line_editor import OUT_BYTES, Line, LineEditor, Result
 from kernel.services.names import Name, name_words
 from kernel.services.protocol import ENDED_BIT, INPUT_BIT, READ_BYTES, AtlasCall, ConsoleCall
-from kernel.services.shell import channels, dmesg, machine, programs, show, threads
+from kernel.services.shell import chains, channels, dmesg, machine, programs, show, threads
 from kernel.services.shell.words import Words, split, word_is, word_name
 from kernel.user import calls, service, text
 from kernel.user.message import Message
@@ -25,7 +25,7 @@ NAME = constant(Name, {"words": list(name_words("shell"))})
 
 HELP = {
     "help [COMMAND]": "this list, or what it says of one command",
-    "caps": "every service's capabilities: slot, kind, rights, badge, length of the delegation chain",
+    "caps [NAME SLOT]": "every service's capabilities; or one, and the chain of those that it was derived from",
     "ps": "every thread of S-INIT, the services and the running program, also what they have started",
     "mem": "every service's memory",
     "services": "what S-ATLAS knows: state, health, policy, restarts",
@@ -171,6 +171,8 @@ def run_command(line: Ptr[Line]) -> None:
         programs.run(line, ptr(words))
     elif word_is(line, ptr(words), 0, "ipcbench"):
         programs.ipcbench(line, ptr(words))
+    elif word_is(line, ptr(words), 0, "caps") and words.count > 1:
+        chains.caps_of_slot(line, ptr(words))
     elif word_is(line, ptr(words), 0, "help"):
         show_help(line, ptr(words))
     elif words.count > 1 and is_command(line, ptr(words)):

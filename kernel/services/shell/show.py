@@ -9,6 +9,7 @@ from kernel.services.init.loader import TABLE_BITS
 from kernel.services.names import Name, name_words
 from kernel.services.protocol import (
     INSPECT_FREE,
+    INSPECT_INIT,
     INSPECT_MEMORY,
     INSPECT_PROGRAM,
     INSPECT_TABLE,
@@ -29,6 +30,7 @@ MOST_AUDIT = 24
 HOLDERS = SERVICE_COUNT + 1
 """Rows about who holds what: each service, and the program that `run` started."""
 PROGRAM_NAME = constant(Name, {"words": list(name_words("(run)"))})
+INIT_NAME = constant(Name, {"words": list(name_words("s-init"))})
 
 KIND_NAMES = constant(Array[Str, len(Kind)], [kind.name.lower() for kind in Kind])
 AUDIT_NAMES = constant(Array[Str, len(AuditEvent)], [event.name.lower() for event in AuditEvent])
@@ -96,10 +98,14 @@ def is_there(number: u64) -> bool:
 
 @fn
 def holder(index: usize, name: Ptr[Name]) -> u64:
-    """Row `index` of those about who holds something: services, then the program that runs. Gives its number."""
+    """Row `index` of those about who holds something: services, then the program that runs, behind them S-INIT. Gives
+    its number."""
     if index < SERVICE_COUNT:
         service_name(index, name)
         return u64(index)
+    if index == HOLDERS:
+        copy(name, INIT_NAME)
+        return INSPECT_INIT
     copy(name, PROGRAM_NAME)
     return INSPECT_PROGRAM
 
@@ -123,23 +129,35 @@ def caps_of(index: usize) -> None:
             continue
         put_name(ptr(name), 13)
         put_decimal(u64(i), 4)
-        put_byte(32)
-        put_padded(KIND_NAMES[message.words[0]], 13)
-        put_rights(message.words[1])
-        put("  ")
-        put_hex(message.words[2], 12)
-        put_decimal(message.words[5], 6)
-        if message.words[3] != 0:
-            put("  until ")
-            put_seconds(message.words[3], TICKS_PER_SECOND)
-        put("\n")
+        put_capability(ptr(message))
     _ = calls.delete(table)
+
+
+@fn
+def put_capability(seen: Ptr[Message]) -> None:
+    """What a slot holds, to the end of the line."""
+    put_byte(32)
+    put_padded(KIND_NAMES[seen.words[0]], 13)
+    put_rights(seen.words[1])
+    put("  ")
+    put_hex(seen.words[2], 12)
+    put_decimal(seen.words[5], 6)
+    if seen.words[3] != 0:
+        put("  until ")
+        put_seconds(seen.words[3], TICKS_PER_SECOND)
+    put("\n")
+
+
+@fn
+def caps_head() -> None:
+    """The head of the rows."""
+    put("service      slot kind         rights        badge depth\n")
 
 
 @fn
 def caps() -> None:
     """`caps`."""
-    put("service      slot kind         rights        badge depth\n")
+    caps_head()
     for i in range(HOLDERS):
         caps_of(i)
 

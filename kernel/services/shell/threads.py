@@ -5,15 +5,14 @@ made themselves and hold, in their tables or in tables that are in them. A threa
 from kernel.abi import Error, ThreadState
 from kernel.lang import *
 from kernel.services.init.loader import MOST_THREADS
-from kernel.services.names import Name, name_words
-from kernel.services.protocol import INSPECT_INIT, INSPECT_PROGRAM, INSPECT_THREAD
+from kernel.services.names import Name
+from kernel.services.protocol import INSPECT_PROGRAM, INSPECT_THREAD
 from kernel.services.shell.show import HOLDERS, holder, look
 from kernel.services.shell.tables import walker
 from kernel.user import calls
 from kernel.user.message import Message
 from kernel.user.text import put, put_byte, put_decimal, put_name, put_padded
 
-INIT_NAME = constant(Name, {"words": list(name_words("s-init"))})
 STATE_NAMES = constant(Array[Str, len(ThreadState)], [state.name.lower() for state in ThreadState])
 MOST_LISTED = 256
 listed = variable(Array[u64, MOST_LISTED])
@@ -80,8 +79,7 @@ def ps() -> None:
     listed_count = 0
     put("service         id state      level  base\n")
     name = Name()
-    copy(name, INIT_NAME)
-    _ = made_for(ptr(name), INSPECT_INIT, 0)
+    _ = made_for(ptr(name), holder(HOLDERS, ptr(name)), 0)
     for i in range(HOLDERS):
         number = holder(i, ptr(name))
         there = made_for(ptr(name), number, 0)

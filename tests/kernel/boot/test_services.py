@@ -62,6 +62,24 @@ def test_who_holds_what_is_what_the_build_reported(shell):
     assert ask(shell, "caps") + "\n" == image.build("riscv64").holders
 
 
+def test_a_capabilitys_delegation_chain_is_listed_with_who_holds_each_one(shell):
+    rows = [line.split() for line in ask(shell, "caps atlas 17").splitlines()[1:]]
+    number = init.FIRST_ENDPOINT + SYSTEM.index("console")
+    assert [row[:4] for row in rows[:3]] == [
+        ["atlas", "17", "endpoint", "-w-g-"],
+        ["console", "4", "endpoint", "-w-g-"],
+        ["s-init", str(number), "endpoint", "rwxgv"],
+    ]
+    assert rows[3][0] == "s-init" and rows[3][2] == "untyped", "the memory that it lies in"
+    assert [int(row[-1]) for row in rows] == [4, 3, 2, 1], "how many stand above it, the origin among them"
+    for command in ("caps atlas", "caps atlas x", "caps atlas 1 2", "caps atlas 17 &"):
+        assert ask(shell, command) == "usage: caps [NAME SLOT]"
+    for slot in ("16", "64", "99999999999"):
+        assert ask(shell, f"caps atlas {slot}") == "that slot is empty"
+    assert ask(shell, "caps nobody 1") == "nobody: nobody of that name holds anything"
+    assert ask(shell, "caps trial-never 1") == "trial-never is not running"
+
+
 def test_threads_and_memory_are_live(shell):
     threads = rows(ask(shell, "ps"))
     assert set(threads) == {"s-init", *(s.name for s in SYSTEM.services)}
@@ -83,7 +101,7 @@ def test_a_stopped_service_is_down_until_it_is_started(shell):
     assert "no such service" in ask(shell, "svc stop nobody")
     assert "usage" in ask(shell, "svc jump console")
     assert all("frobnicate: no such command" in ask(shell, f"frobnicate{more}") for more in ("", " now", " a b c d"))
-    assert all("takes no arguments" in ask(shell, f"caps{more}") for more in (" now", " a b c d"))
+    assert all("takes no arguments" in ask(shell, f"mem{more}") for more in (" now", " a b c d"))
     assert ask(shell, "help svc now") == "usage: help [COMMAND]"
     assert all("N from 1 to 10000" in ask(shell, f"ipcbench {n}") for n in ("0", "10001", "x", "-1"))
 

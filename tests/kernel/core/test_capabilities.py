@@ -215,6 +215,28 @@ class Capabilities(RuleBasedStateMachine):
             assert words[2] % 64 == 0
             badge = words[2]
         assert words == [int(cap.thing.kind), cap.rights, badge, cap.expiry]
+        self.list_chain(actor, cap)
+
+    def list_chain(self, actor: Actor, cap: Cap) -> None:
+        """The capabilities above it, one after the other, are those that it was derived from, up to the origin."""
+        length, handle = actor.word(5), cap.handle
+        holders = {id(self.tables[holder.name]): holder for holder in self.actors}
+        ancestor: Cap | None = cap
+        for up in range(length):
+            assert self.kernel.do(actor, SystemCall.INSPECT, handle, 0, 0, up) == Error.NONE
+            kind, rights, _, expiry, _, left, _, named = (actor.word(i) for i in range(8))
+            identity = actor.view.frame.number
+            assert (left, named) == (length - up, handle)
+            if ancestor is not None:
+                assert (kind, rights, expiry) == (int(ancestor.thing.kind), ancestor.rights, ancestor.expiry)
+                holder = holders.get(id(ancestor.home))
+                if holder is not None:
+                    assert self.kernel.do(holder, SystemCall.INSPECT, ancestor.handle) == Error.NONE
+                    assert holder.view.frame.number == identity
+                ancestor = ancestor.parent
+        assert ancestor is None
+        for up in (length, length + 1, 256, 2**64 - 1):
+            assert self.kernel.do(actor, SystemCall.INSPECT, handle, 0, 0, up) == Error.OUT_OF_RANGE
 
     # Looking
 
