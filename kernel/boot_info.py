@@ -131,6 +131,15 @@ def set_text(text: Ptr[Text], source: View[u8]) -> None:
 
 
 @fn
+def append_text(text: Ptr[Text], more: Str) -> None:
+    """Adds to a text, as far as there is room."""
+    for i in bounded(range(len(more)), TEXT_BYTES):
+        if text.length < TEXT_BYTES:
+            text.bytes[text.length] = more[i]
+            text.length += 1
+
+
+@fn
 def text_view(text: Ptr[Text]) -> View[u8]:
     """What is kept."""
     return view(text.bytes)[: text.length]

@@ -40,6 +40,7 @@ def start(device_tree: u64, image: u64) -> Never:
         if error != TreeError.NONE:
             console.last_resort()
             boot_stop.bad_tree(error)
+    cpu.read_features(ptr(info.cpu_features))
     if not mark_region(info, info.kernel_base, info.kernel_end, RegionKind.KERNEL):
         stop("the memory map has more pieces than the kernel keeps")
     paging.initialize(info)

@@ -2,7 +2,7 @@
 
 from typing import Never
 
-from kernel.boot_info import Text
+from kernel.boot_info import Text, append_text
 from kernel.lang import *
 from kernel.linked import panic_stack_top, stack_bottom
 
@@ -52,6 +52,18 @@ def instruction_set() -> u64:
     return 0
 
 
+@assembly("aarch64", "mrs {result}, id_aa64pfr0_el1")
+def processor_features() -> u64:
+    """ID_AA64PFR0_EL1: floating point, and what else a processor may have."""
+    return 0
+
+
+@assembly("aarch64", "mrs {result}, id_aa64mmfr1_el1")
+def memory_features() -> u64:
+    """ID_AA64MMFR1_EL1: what its memory management can do."""
+    return 0
+
+
 @assembly("aarch64", "ldr xzr, [{address}]", clobbers=["memory"])
 def load_from(address: u64) -> None:
     """Reads memory: faults where none is mapped."""
@@ -83,6 +95,30 @@ def name(text: Ptr[Text]) -> None:
     for i in range(8):
         text.bytes[text.length] = digits[usize(identity() >> 28 - 4 * u64(i) & 15)]
         text.length += 1
+
+
+@fn
+def show_feature(text: Ptr[Text], register: u64, shift: u64, least: u64, what: Str) -> None:
+    """Adds a word where a field of an identification register is at least so much (DDI 0487, D1.1.1); 15 is less than
+    0: not there."""
+    value = register >> shift & 15
+    if value >= least and value != 15:
+        append_text(text, what)
+
+
+@fn
+def read_features(text: Ptr[Text]) -> None:
+    """The features that matter, by the names of the architecture (DDI 0487, A2; the registers are in D19.2)."""
+    text.length = 0
+    append_text(text, "armv8-a")
+    show_feature(text, processor_features(), 16, 0, " fp")
+    show_feature(text, processor_features(), 20, 0, " advsimd")
+    show_feature(text, memory_features(), 20, 1, " pan")
+    show_feature(text, instruction_set(), 20, 2, " lse")
+    show_feature(text, instruction_set(), 16, 1, " crc32")
+    show_feature(text, instruction_set(), 4, 1, " aes")
+    show_feature(text, instruction_set(), 12, 1, " sha256")
+    show_feature(text, instruction_set(), 60, 1, " rng")
 
 
 @fn

@@ -12,7 +12,7 @@ from kernel.arch.x86_64.instructions import (
     wait_for_interrupt,
     write_text,
 )
-from kernel.boot_info import TEXT_BYTES, Text
+from kernel.boot_info import Text, append_text
 from kernel.lang import *
 from kernel.linked import panic_stack_top, stack_bottom
 
@@ -91,22 +91,13 @@ def make_feature_text():
     @fn
     def read(text: Ptr[Text]) -> None:
         text.length = 0
-        append(text, "x86-64")
+        append_text(text, "x86-64")
         for i in range(len(tests)):
             if leaf_register(leaves[i], registers[i]) >> bits[i] & 1 != 0:
-                append(text, " ")
-                append(text, names[i])
+                append_text(text, " ")
+                append_text(text, names[i])
 
     return read
-
-
-@fn
-def append(text: Ptr[Text], more: Str) -> None:
-    """Adds a word to a text, as far as there is room."""
-    for i in bounded(range(len(more)), TEXT_BYTES):
-        if text.length < TEXT_BYTES:
-            text.bytes[text.length] = more[i]
-            text.length += 1
 
 
 read_features = make_feature_text()

@@ -27,6 +27,7 @@ def test_the_banner_says_what_this_machine_is_and_the_timer_ticks(kind: str, con
     with machine("-m", "192", "-smp", "2", "-append", "monitor two=3", kind=kind) as m:
         banner = m.expect("\n> ")
         assert "cpu         arm,cortex-a57, 2 in all, started on 0\n" in banner
+        assert "features    armv8-a fp advsimd crc32 aes sha256\n" in banner
         assert re.search(r"memory +192 MiB, \d+ KiB free, kernel at 0x40200000\n", banner)
         assert re.search(r"timer +62500000 Hz\n", banner)
         assert re.search(rf"interrupts +{controller}\n", banner)

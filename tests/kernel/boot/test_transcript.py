@@ -91,8 +91,11 @@ class Hardware:
         self.machine.console.write(text.encode())
 
     def expect(self, wanted: str, _: float = 0) -> str:
-        """Runs until the text comes; gives what came since the last one."""
+        """Runs until the text comes, also through a reset; gives what came since the last one."""
         outcome = self.machine.run(until=wanted.replace("\n", "\r\n"), cycles=RTL_CYCLES)
+        if outcome.reason is rtl.Reason.RESET and self.machine.layout:
+            self.machine.load(self.machine.layout)
+            outcome = self.machine.run(until=wanted.replace("\n", "\r\n"), cycles=RTL_CYCLES)
         text = self.machine.console.read().decode(errors="replace").replace("\r", "")
         assert outcome.reason is rtl.Reason.TEXT, f"no {wanted!r} in {RTL_CYCLES} cycles:\n{text}"
         return text
