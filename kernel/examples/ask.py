@@ -86,6 +86,20 @@ def show_capability(found: u64) -> None:
 
 
 @fn
+def find_again(index: usize) -> None:
+    """Asks for what was found while FOUND_SLOT, where it is to go, is taken: S-ATLAS must not try for ever."""
+    message = Message()
+    name = Name()
+    copy(name, NAMES[index])
+    error = ask_atlas(AtlasCall.DISCOVER, ptr(name), 0, ptr(message))
+    put("  again, with no place for it: ")
+    if error == AtlasError.NONE and message.capability == 0:
+        put("found, not given\n")
+    else:
+        put_atlas_error(error)
+
+
+@fn
 def show_all() -> u64:
     """By name, by capability, and what must not be."""
     message = Message()
@@ -103,6 +117,7 @@ def show_all() -> u64:
         if message.capability != 0:
             if i >= TRIALS:
                 show_capability(message.capability)
+                find_again(i)
             _ = calls.delete(message.capability)
     put('by capability, who provides "trial":\n')
     copy(name, PROVIDED)

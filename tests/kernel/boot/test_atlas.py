@@ -180,6 +180,7 @@ def find(console: Console, running: list[str]) -> None:
         assert names[name] == "it does not run"
     assert names["shell"] == "that is not permitted" and names["nobody"] == "there is no such service"
     assert text.count("the capability lacks a right") == 2
+    assert "  again, with no place for it: found, not given\n" in text
     asked = re.findall(r"^id (\d+): answered 0, calls so far \d+$", text, re.M)
     assert asked == sorted((ids[name] for name in running), key=int)
     assert "to register as nobody: that is not permitted\nto stop the console: that is not permitted\n" in text
