@@ -44,7 +44,8 @@ def emit(model: Model, *, habits: Habits | None = None, threshold: int = BRANCH_
     ways: list[_Way] = []
     if habits:
         grades = [quiet(model, rests, habits.stays) for rests in habits.grades]
-        watched = frozenset().union(*(grade.stays for grade in grades))
+        read = [node for grade in grades for node in below(grade.held.values())]
+        watched = frozenset(str(node.value) for node in read if node.op == "state")
         for number, grade in enumerate(grades, 1):
             outputs = {name: grade.model.outputs[name] for name in shown}
             ways.append(_Way(f"q{number}_", grade.model, outputs, threshold, grade, watched, number))
@@ -58,12 +59,20 @@ def storage(width: int) -> str:
     return f"uint{next(size for size in (8, 16, 32, 64) if width <= size)}_t"
 
 
+def _bytes(width: int) -> int:
+    """What that type takes."""
+    return next(size for size in (8, 16, 32, 64) if width <= size) // 8
+
+
 def kind(width: int) -> str:
     """The type in which values are computed."""
     return "bool" if width == 1 else "uint32_t" if width <= 32 else "uint64_t"
 
 
 LEAVES = ("const", "state", "input")
+
+LINE = 64
+"""Bytes of a cache line."""
 
 
 class _Way:
@@ -493,29 +502,41 @@ def _source(model: Model, whole: _Way, ways: Sequence[_Way], look: Sequence[str]
     start = [f"r{r.name} = {_literal(r.init, r.node.width)};" for r in model.registers if r.init]
     for array in model.arrays:
         start += _contents(array)
-    # What rests at zero lies together, the widest grade's first.
-    zero: dict[str, int] = {}
-    spans: dict[int, str] = {}
+    # What rests lies together, what does at zero first, the widest grade's first: a grade is tested many bytes at once.
+    rest: dict[str, int] = {}
+    tests: dict[int, list[str]] = {way.number: [] for way in ways}
     members = []
-    for way in reversed(ways):
-        assert way.usual
-        own = [n for n, value in way.usual.rests if n.op == "state" and not value and f"r{n.value}" not in zero]
-        own.sort(key=lambda node: -node.width)
-        align = "alignas(64) "
-        for node in own:
-            zero[f"r{node.value}"] = node.width
-            members.append(f"{align}{storage(node.width)} r{node.value};")
-            align = ""
-        if zero:
-            first = next(iter(zero))
-            spans[way.number] = f"none(&{first}, offsetof(Logic, end{way.number}) - offsetof(Logic, {first}))"
-        members.append(f"alignas(64) bool end{way.number};")
+    usual = 0
+    for part, test in (("zero", "none(&{first}, {length})"), ("set", "same(&{first}, usual, {length})")):
+        first, length = "", 0
+        for way in reversed(ways):
+            assert way.usual
+            own = {f"r{n.value}": (n, value) for n, value in way.usual.rests if n.op == "state"}
+            new = [row for name, row in own.items() if name not in rest and bool(row[1]) == (part == "set")]
+            new.sort(key=lambda row: -row[0].width)
+            for at, (node, value) in enumerate(new):
+                name = f"r{node.value}"
+                rest[name] = value
+                first = first or name
+                members.append(f"{'' if at else 'alignas(64) '}{storage(node.width)} {name};")
+            length += -(-sum(_bytes(node.width) for node, _ in new) // LINE) * LINE
+            if first:
+                tests[way.number].append(test.format(first=first, length=length))
+        if part == "set" and first:
+            usual = length
+            start = [
+                *(f"{name} = {value};" for name, value in rest.items() if value),
+                f"memcpy(usual, &{first}, sizeof usual);",
+                f"memset(&{first}, 0, sizeof usual);",
+                *start,
+            ]
+    members.append(f"alignas(64) uint8_t usual[{max(1, usual)}];")
     members = [
         *(f"{_port(node.width)} {name};" for name, node in model.inputs.items()),
         *(f"{_port(node.width)} {name};" for name, node in model.outputs.items()),
         "uint8_t quiet, stale;",
         *members,
-        *(f"{storage(r.node.width)} r{r.name};" for r in model.registers if f"r{r.name}" not in zero),
+        *(f"{storage(r.node.width)} r{r.name};" for r in model.registers if f"r{r.name}" not in rest),
     ]
     for way in (whole, *ways):
         members += [f"{storage(node.width)} {way.prefix}{node.id};" for node in way.wires.values()]
@@ -536,7 +557,7 @@ def _source(model: Model, whole: _Way, ways: Sequence[_Way], look: Sequence[str]
     )
     for name, lines in (("settle_whole", whole.settle), ("look", look), ("edge_whole", whole.edge)):
         body += _function(name, lines)
-    body += _function("settle", ["settle_whole();", "quiet = 0;"]) + _function("clock", _clock(model, ways, spans))
+    body += _function("settle", ["settle_whole();", "quiet = 0;"]) + _function("clock", _clock(model, ways, tests))
     often = []
     for way in ways:
         text = PREAMBLE
@@ -555,19 +576,14 @@ def _source(model: Model, whole: _Way, ways: Sequence[_Way], look: Sequence[str]
     return Source(header, body, often, "".join(rows))
 
 
-def _clock(model: Model, ways: Sequence[_Way], spans: dict[int, str]) -> list[str]:
+def _clock(model: Model, ways: Sequence[_Way], tests: dict[int, list[str]]) -> list[str]:
     """Takes the way that was chosen when the outputs were computed; then chooses the next."""
     lines, choice = [], "0"
     for way in reversed(ways):
         assert way.usual
         still = [f"{n.value} == {value}" for n, value in way.usual.rests if n.op == "input"]
-        tests = [
-            f"r{n.value} == {_literal(value, n.width)}" for n, value in way.usual.rests if n.op == "state" and value
-        ]
-        if way.number in spans:
-            tests.append(spans[way.number])
         lines.append(f"if (quiet == {way.number} && !({' && '.join(still) or 'true'})) settle_whole(), quiet = 0;")
-        choice = f"{' && '.join(tests) or 'true'} ? {way.number} : {choice}"
+        choice = f"{' && '.join(tests[way.number]) or 'true'} ? {way.number} : {choice}"
     lines += [
         "switch (quiet) {",
         *(f"case {way.number}: edge{way.number}(); break;" for way in ways),
@@ -595,15 +611,23 @@ namespace {
 [[maybe_unused]] int64_t smod(__int128 a, __int128 b) {
     return b ? int64_t(a % b + (a % b != 0 && (a % b < 0) != (b < 0) ? b : 0)) : 0;
 }
+typedef uint64_t Line __attribute__((vector_size(64)));
+[[maybe_unused]] Line line(const void* from, size_t at) {
+    Line line;
+    memcpy(&line, static_cast<const char*>(from) + at, sizeof line);
+    return line;
+}
 // Whether bytes, a multiple of 64, are all zero.
 [[maybe_unused]] bool none(const void* from, size_t length) {
-    uint64_t any[8] = {};
-    for (size_t at = 0; at < length; at += sizeof any) {
-        uint64_t words[8];
-        memcpy(words, static_cast<const char*>(from) + at, sizeof words);
-        for (int n = 0; n < 8; ++n) any[n] |= words[n];
-    }
-    return !(any[0] | any[1] | any[2] | any[3] | any[4] | any[5] | any[6] | any[7]);
+    Line any = {};
+    for (size_t at = 0; at < length; at += sizeof any) any |= line(from, at);
+    return !__builtin_reduce_or(any);
+}
+// Whether they are what others are.
+[[maybe_unused]] bool same(const void* a, const void* b, size_t length) {
+    Line any = {};
+    for (size_t at = 0; at < length; at += sizeof any) any |= line(a, at) ^ line(b, at);
+    return !__builtin_reduce_or(any);
 }
 }
 """
