@@ -181,9 +181,10 @@ def arguments(message: Ptr[Message], call: SystemCall, table: u64) -> None:
         case SystemCall.INTERRUPT_BIND:
             words[0] = 0 if one_in(3) else handle_in(table, Kind.NOTIFICATION)
             words[1] = below(4)
-        case SystemCall.INSPECT | SystemCall.CHANNEL_INSPECT:
+        case SystemCall.INSPECT | SystemCall.CHANNEL_INSPECT | SystemCall.THREAD_INSPECT:
             words[0] = handle_in(table, Kind.TABLE) if one_in(3) else 0
             words[1] = below(64) if one_in(3) else 0
+            words[2] = below(6) if one_in(2) else 0
         case SystemCall.MACHINE_INSPECT:
             words[0] = below(12)
             words[1] = below(300)

@@ -24,7 +24,8 @@ QUICKLY = "deep=64 whole=16 pause=3000"
 """On the RTL a call and its walk take about 100,000 cycles."""
 MUST_SUCCEED = {
     "call", "reply receive", "send", "receive", "notify", "wait", "derive", "move", "delete", "revoke", "retype",
-    "map table", "thread configure", "thread stop", "channel send", "channel receive", "interrupt bind",
+    "map table", "thread configure", "thread stop", "channel send", "channel receive", "interrupt bind", "inspect",
+    "thread inspect", "channel inspect",
 }  # fmt: skip
 RARELY = {"reply", "map", "unmap", "thread start", "slice configure"}  # not within a few thousand calls of every seed
 
