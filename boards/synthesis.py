@@ -15,8 +15,9 @@ RAM by itself, since that is late, made other paths six levels longer: what meet
 
 More than half of a path is routing, and most of that is the few nets with hundreds of loads (does the pipeline move?):
 hence the copies, 440 cells. The heap placer draws the netlist together and must then spread it to half as much wire
-again. Seed 1 reaches 46.32 MHz with it and without the copies, 48.52 with the static placer and the copies. What is
-estimated after placement is a fifth less than what routing then reaches.
+again. Seed 1 reaches 46.32 MHz with it and without the copies, 48.52 with the static placer and the copies, seed 2
+46.39: from the data TLB's hit over what M's waiting enables to the instruction in X. What is estimated after placement
+is a fifth less than what routing then reaches.
 
 The longest ways, by `python -m boards.estimate`, are 17.5 ns, 8 levels: loads from the data cache and what the branch
 predictor says, whose block RAMs take the first 5.6 ns.
