@@ -83,6 +83,7 @@ class Prompt:
     """A boot to U-Boot's prompt: its times, and the machine."""
 
     def __init__(self, config: SocConfig):
+        Machine(config).close()  # The simulator's build is another row.
         start = time.monotonic()
         self.machine = machine = Machine(config)
         machine.load_virt(kernel=boot.default_kernel())
