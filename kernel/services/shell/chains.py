@@ -9,10 +9,9 @@ from kernel.core.objects import Place
 from kernel.lang import *
 from kernel.services.line_editor import Line
 from kernel.services.names import Name, same_name
-from kernel.services.protocol import INSPECT_TABLE
 from kernel.services.shell.programs import number
-from kernel.services.shell.show import HOLDERS, caps_head, holder, is_there, look, put_capability
-from kernel.services.shell.tables import MOST_SLOTS, slots
+from kernel.services.shell.show import HOLDERS, caps_head, holder, put_capability
+from kernel.services.shell.tables import MOST_SLOTS, open_table
 from kernel.services.shell.words import Words, word_name
 from kernel.user import calls
 from kernel.user.message import Message
@@ -39,18 +38,6 @@ class Link:
 
 
 links = variable(Array[Link, MOST])
-
-
-@fn
-def open_table(index: usize, table: Ptr[u64], name: Ptr[Name]) -> u64:
-    """A holder's table, to be deleted afterwards; how many slots it has, 0 where there is none."""
-    number = holder(index, name)
-    if not is_there(number) or look(number, INSPECT_TABLE, 0, table) != 0:
-        return 0
-    whole = Message()
-    if calls.inspect(table.value, ptr(whole)) != Error.NONE:
-        return 0
-    return slots(ptr(whole))
 
 
 @fn

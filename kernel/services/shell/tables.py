@@ -22,6 +22,20 @@ def slots(of: Ptr[Message]) -> u64:
     return u64(1) << min(of.words[4], 12)
 
 
+@fn
+def open_table(index: usize, table: Ptr[u64], name: Ptr[Name]) -> u64:
+    """The table of a holder (see show.holder), whoever asks deletes it afterwards; how many slots it has, 0 where there
+    is none."""
+    number = holder(index, name)
+    if not is_there(number) or look(number, INSPECT_TABLE, 0, table) != 0:
+        return 0
+    whole = Message()
+    if calls.inspect(table.value, ptr(whole)) != Error.NONE:
+        _ = calls.delete(table.value)
+        return 0
+    return slots(ptr(whole))
+
+
 def walker(visit: Callable[[Any, Any, Any, Any], None]) -> Any:
     """A function that has each slot of a holder (see show.holder) visited: its name, the table, OWN or 1 + the slot of
     that table which names another one, and the slot in the table so named."""
@@ -35,17 +49,14 @@ def walker(visit: Callable[[Any, Any, Any, Any], None]) -> Any:
     def walk(index: usize) -> None:
         table: u64 = 0
         name = Name()
-        number = holder(index, ptr(name))
-        if not is_there(number) or look(number, INSPECT_TABLE, 0, ptr(table)) != 0:
+        count = open_table(index, ptr(table), ptr(name))
+        if count == 0:
             return
-        whole = Message()
-        if calls.inspect(table, ptr(whole)) == Error.NONE:
-            count = slots(ptr(whole))
-            in_table(ptr(name), table, OWN, count)
-            for slot in bounded(range(count), MOST_SLOTS):
-                seen = Message()
-                if calls.table_inspect(table, slot, ptr(seen)) == Error.NONE and seen.words[0] == u64(Kind.TABLE):
-                    in_table(ptr(name), table, slot + 1, slots(ptr(seen)))
+        in_table(ptr(name), table, OWN, count)
+        for slot in bounded(range(count), MOST_SLOTS):
+            seen = Message()
+            if calls.table_inspect(table, slot, ptr(seen)) == Error.NONE and seen.words[0] == u64(Kind.TABLE):
+                in_table(ptr(name), table, slot + 1, slots(ptr(seen)))
         _ = calls.delete(table)
 
     return walk
