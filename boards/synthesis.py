@@ -19,8 +19,8 @@ again. Seed 1 reaches 46.32 MHz with it and without the copies, 48.52 with the s
 
 While router2 rips up, it takes wires for faster than they are: each of a wire's branches makes it slower, and that is
 counted when all is routed only. What it thinks is 50.0 MHz is 49.35 then (seed 2). It is therefore asked for more than
-is wanted, `ASKED`: 51 MHz, and gives 50.55 and 50.82 (seeds 2 and 3); asked for 53 it was still ripping up after 250
-rounds. The clock's pin must be one that reaches the clock network, which nextpnr does not see to: seed 3 without
+is wanted, `ASKED`: 51 MHz, and gives 50.60, 50.65 and 51.01 (seeds 1 to 3); asked for 53 it was still ripping up after
+250 rounds. The clock's pin must be one that reaches the clock network, which nextpnr does not see to: seed 3 without
 `PINS` ends with "Failed to route arc 0.0 of net 'clk'". What is estimated after placement is a fourth less than what
 routing then reaches.
 

