@@ -133,7 +133,7 @@ class CoreOnPins(wiring.Component):
 def _tool(package: str, function: str, *arguments: str, cwd: Path, log: Path) -> None:
     """Runs a YoWASP tool; its output goes to `log`."""
     if importlib.util.find_spec(package) is None:
-        raise SystemExit(f"the Python package {package} is not installed: pip install 'splax[fpga]'")
+        raise SystemExit(f"the Python package {package} is not installed: .venv/bin/pip install -e '.[fpga]'")
     code = f"import sys, {package}; sys.exit({package}.{function}(sys.argv[1:]))"
     with log.open("w") as out:
         done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=cwd, stdout=out, stderr=out, check=False)
